@@ -1,0 +1,49 @@
+# make run   serve on http://localhost:8080/v1 (SERVICE_HOST and SERVICE_PORT change that)
+# make test  set up and pass everything: style, types, tests on CPython and in a real Worker
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: run test check deploy bench clean
+
+run: $(VENV)/.run
+	@HARPOON_STATE=$${HARPOON_STATE:-.state} exec $(BIN)/harpoon serve
+
+test: $(VENV)/.dev
+	@$(PYTHON) tests/setup.py
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest
+
+# The quick half of the tests, without the Worker.
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --ignore=tests/edge
+
+# Needs a Cloudflare account: CLOUDFLARE_API_TOKEN, or `wrangler login` before.
+deploy: $(VENV)/.dev
+	@$(PYTHON) tests/edge/setup_edge.py
+	@$(PYTHON) deploy/edge/publish.py
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m bench.run
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harpoon needs Python 3.11 or newer")'
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing harpoon and what it needs"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing harpoon, what it needs and what its tests need"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,1 @@
+"""The container: one machine's adapters around the worker core."""

@@ -1,0 +1,1 @@
+"""One machine's adapters of the core's ports."""

@@ -1,0 +1,173 @@
+"""The values that pass between the request path and the mediator, and their JSON form for a mediator elsewhere.
+
+At the edge the mediator lives in a Durable Object, so each value crosses as one JSON text; on one machine the same
+values are passed as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from worker.classification import Classification
+from worker.covenant.policy import Policy, policy_from_plain
+from worker.routing.candidates import Load
+
+BUDGET, POLICY, UNAVAILABLE = "budget", "policy", "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that admission is decided from, besides the tenant's state and the catalogue.
+
+    `deadline_us` and `time_limit_us` count from `at_us`; `max_output_tokens` 0 = the client set none.
+    """
+
+    tenant: str
+    decision_id: str
+    request_id: str
+    at_us: int
+    request_digest: str
+    model: str
+    policy: Policy
+    classification: Classification
+    input_bytes: int
+    images: int
+    choices: int
+    max_output_tokens: int
+    needs: tuple[str, ...]
+    time_limit_us: int
+    session_id: str
+    user_id: str
+
+    @property
+    def load(self) -> Load:
+        """What the request asks of any route."""
+        return Load(
+            input_bytes=self.input_bytes,
+            images=self.images,
+            choices=self.choices,
+            max_output_tokens=self.max_output_tokens,
+            expected_output_tokens=self.classification.expected_output_tokens,
+            p_small_fails_ppm=self.classification.p_small_fails_ppm,
+            complexity=self.classification.complexity,
+            needs=frozenset(self.needs),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing was admitted: what stands in the way (`budget`, `policy`, `unavailable`), and every reason."""
+
+    kind: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The mediator's answer: route ids, best first, and the output limit that the funds buy on the first one."""
+
+    decision_id: str
+    digest: str
+    routes: tuple[str, ...]
+    output_tokens: int
+    estimate_usd_micros: int
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A wish to go on with the next route; `unbilled` = the attempt that failed can't have cost money."""
+
+    tenant: str
+    decision_id: str
+    at_us: int
+    route: str
+    unbilled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Whether the next route was reserved for, and the output limit its funds buy."""
+
+    granted: bool
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One upstream call: the route, how it ended (`ok` or a cause), its HTTP status (0 = none), how long it took."""
+
+    route: str
+    cause: str
+    status: int
+    elapsed_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a request. `usage`: reported | counted | none | unknown (unknown is charged at the worst case)."""
+
+    tenant: str
+    decision_id: str
+    at_us: int
+    route: str
+    usage: str
+    input_tokens: int
+    output_tokens: int
+    outcome: str
+    first_byte_us: int
+    elapsed_us: int
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was charged, in micro-dollars."""
+
+    cost_usd_micros: int
+
+
+Value = Facts | Admission | Fallback | Grant | Settlement | Settled
+
+
+def to_json(value: Value) -> str:
+    """The value as JSON text."""
+    return json.dumps(asdict(value), separators=(",", ":"))
+
+
+def facts_from_json(text: str) -> Facts:
+    plain = json.loads(text)
+    plain["policy"] = policy_from_plain(plain["policy"])
+    plain["classification"] = Classification(**plain["classification"])
+    return Facts(**_tuples(plain))
+
+
+def admission_from_json(text: str) -> Admission:
+    plain = json.loads(text)
+    refusal = plain["refusal"]
+    plain["refusal"] = Refusal(**_tuples(refusal)) if refusal else None
+    return Admission(**_tuples(plain))
+
+
+def fallback_from_json(text: str) -> Fallback:
+    return Fallback(**json.loads(text))
+
+
+def grant_from_json(text: str) -> Grant:
+    return Grant(**json.loads(text))
+
+
+def settlement_from_json(text: str) -> Settlement:
+    plain = json.loads(text)
+    plain["attempts"] = tuple(Attempt(**attempt) for attempt in plain["attempts"])
+    return Settlement(**plain)
+
+
+def settled_from_json(text: str) -> Settled:
+    return Settled(**json.loads(text))
+
+
+def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}

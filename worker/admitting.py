@@ -1,0 +1,197 @@
+"""Admission inside one transaction: state and facts in, a recorded decision and a reservation out.
+
+Order of writes: the ledger entry and the reservation are part of the same commit as the decision, so nothing takes
+effect that is not recorded, and a denial is in the log before the caller sees it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from worker.admission import BUDGET, POLICY, UNAVAILABLE, Admission, Facts, Refusal
+from worker.budget import Account, account_names, encode_accounts, funds_of, read_accounts, reserve
+from worker.canon import codes
+from worker.canon.decide import Decision, decide
+from worker.canon.gates import Verdict, bounds_of
+from worker.ledger.canonical import canonical_json
+from worker.ledger.entry import ACTION, DENY, STRUCTURE_UPDATE, append_entry
+from worker.ports import Hasher, Sql
+from worker.routing.candidates import build_candidates
+from worker.routing.catalogue import CompiledCatalogue
+from worker.routing.estimates import read_observations
+
+SNAPSHOT_VERSION = 1
+#: How long past its own time limit a reservation may live before it counts as orphaned.
+ORPHAN_GRACE_US = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class MediatorConfig:
+    """What the mediator is told by its host; all of it static while the process lives.
+
+    `catalogue_hash`: hex SHA3-256 of the catalogue's canonical JSON. `caps`: lifetime budget per tenant, micro-dollars;
+    `default_cap` for all others, None = no limit. `allowed`: providers per tenant, absent = all.
+    """
+
+    catalogue: CompiledCatalogue
+    catalogue_hash: str
+    configured: frozenset[str]
+    caps: dict[str, int]
+    default_cap: int | None = None
+    allowed: dict[str, frozenset[str]] | None = None
+    frozen_estimates: bool = False
+
+    def cap_of(self, tenant: str) -> int | None:
+        return self.caps.get(tenant, self.default_cap)
+
+
+def catalogue_hash(hasher: Hasher, catalogue: CompiledCatalogue) -> str:
+    """The identity of a catalogue: hex SHA3-256 of its canonical JSON."""
+    return hasher.sha3_256(canonical_json(catalogue.canonical)).hex()
+
+
+def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int) -> None:
+    """See that the tenant's log names this catalogue as CANON: genesis for a new log, an update after a change."""
+    rows = sql.execute("SELECT catalogue_hash FROM tenant WHERE tenant = ?", tenant)
+    if rows and rows[0][0] == config.catalogue_hash:
+        return
+    sql.execute(
+        """INSERT INTO tenant (tenant, catalogue_hash, created_us) VALUES (?, ?, ?)
+           ON CONFLICT (tenant) DO UPDATE SET catalogue_hash = excluded.catalogue_hash""",
+        tenant,
+        config.catalogue_hash,
+        at_us,
+    )
+    canonical = config.catalogue.canonical
+    parts = {
+        "catalogue": config.catalogue_hash,
+        "default_policy": hasher.sha3_256(canonical_json(canonical["weights"])).hex(),
+        "pool_table": hasher.sha3_256(canonical_json(canonical["pools"])).hex(),
+        "price_table": hasher.sha3_256(canonical_json(canonical["offers"])).hex(),
+    }
+    for item, digest in parts.items():
+        payload = {"hash": digest, "item": item, "level": "CANON", "source": "import"}
+        append_entry(sql, hasher, tenant, STRUCTURE_UPDATE, at_us, payload)
+
+
+def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> Admission:
+    """Decide, record and reserve. Raises: UnknownModel; CanonicalError; StateError."""
+    tenant = facts.tenant
+    ensure_canon(sql, hasher, config, tenant, facts.at_us)
+    accounts = read_accounts(sql, tenant, account_names(facts.policy, config.cap_of(tenant), facts.at_us))
+    decision = _decide(sql, config, facts, accounts)
+    snapshot = canonical_json(_snapshot(config, facts, accounts, decision))
+    digest = hasher.sha3_256(snapshot).hex()
+    payload: dict[str, Any] = {
+        "catalogue": config.catalogue_hash,
+        "decision": digest,
+        "decision_id": facts.decision_id,
+    }
+    if not decision.ranking:
+        _record(sql, facts, "denied", "", 0, accounts, digest, snapshot)
+        append_entry(sql, hasher, tenant, DENY, facts.at_us, payload)
+        return Admission(facts.decision_id, digest, (), 0, 0, _refusal(decision))
+    best = decision.ranking[0]
+    route, verdict = decision.candidates[best].route.id, decision.verdicts[best]
+    reserve(sql, tenant, accounts, verdict.worst_usd_micros)
+    _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, snapshot)
+    payload |= {"reserved_usd_micros": verdict.worst_usd_micros, "route": route}
+    append_entry(sql, hasher, tenant, ACTION, facts.at_us, payload)
+    return Admission(
+        decision_id=facts.decision_id,
+        digest=digest,
+        routes=tuple([decision.candidates[position].route.id for position in decision.ranking]),
+        output_tokens=verdict.output_tokens,
+        estimate_usd_micros=decision.candidates[best].cost_usd_micros,
+        refusal=None,
+    )
+
+
+def _decide(sql: Sql, config: MediatorConfig, facts: Facts, accounts: list[Account]) -> Decision:
+    """The decision on these facts in this state. Raises: UnknownModel."""
+    observed = {} if config.frozen_estimates else read_observations(sql, facts.tenant, facts.at_us)
+    catalogue, load, policy = config.catalogue, facts.load, facts.policy
+    allowed = config.allowed.get(facts.tenant) if config.allowed else None
+    bounds = bounds_of(catalogue, policy, funds_of(policy, accounts), config.configured, allowed, True)
+    candidates = build_candidates(catalogue, facts.model, load, observed)
+    return decide(candidates, load, bounds, policy.deadline_us or catalogue.source.horizon_us)
+
+
+def _record(
+    sql: Sql,
+    facts: Facts,
+    state: str,
+    route: str,
+    held: int,
+    accounts: list[Account],
+    digest: str,
+    snapshot: bytes,
+) -> None:
+    """Write the decision; an open one holds money until its time limit and the grace have passed."""
+    sql.execute(
+        """INSERT INTO decision (tenant, decision_id, request_id, at_us, state, route, attempt, held, expires_us,
+           charged, accounts, session_id, user_id, digest, snapshot, outcome)
+           VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, '')""",
+        facts.tenant,
+        facts.decision_id,
+        facts.request_id,
+        facts.at_us,
+        state,
+        route,
+        held,
+        facts.at_us + facts.time_limit_us + ORPHAN_GRACE_US if state == "open" else None,
+        encode_accounts(accounts),
+        facts.session_id,
+        facts.user_id,
+        digest,
+        snapshot.decode(),
+    )
+
+
+def _snapshot(config: MediatorConfig, facts: Facts, accounts: list[Account], decision: Decision) -> dict[str, Any]:
+    """All the decision rests on and all it says, without an id, a time or a host (design section 4)."""
+    classification = facts.classification
+    return {
+        "accounts": [[account.kind, account.cap, account.spent, account.reserved] for account in accounts],
+        "candidates": decision.to_rows(),
+        "catalogue": config.catalogue_hash,
+        "classification": [
+            classification.model_version,
+            classification.complexity,
+            classification.task,
+            classification.p_small_fails_ppm,
+            classification.expected_output_tokens,
+        ],
+        "configured": sorted(config.configured),
+        "load": [facts.input_bytes, facts.images, facts.choices, facts.max_output_tokens, sorted(facts.needs)],
+        "model": facts.model,
+        "policy": facts.policy.to_plain(),
+        "ranking": list(decision.ranking),
+        "request": facts.request_digest,
+        "v": SNAPSHOT_VERSION,
+    }
+
+
+def _refusal(decision: Decision) -> Refusal:
+    """What stands in the way: only money, only an outage, or the policy; with every reason, most frequent first."""
+    kinds = {_kind(verdict) for verdict in decision.verdicts}
+    kind = BUDGET if BUDGET in kinds else UNAVAILABLE if UNAVAILABLE in kinds else POLICY
+    reasons: dict[str, int] = {}
+    for verdict in decision.verdicts:
+        for denial in verdict.denials:
+            text = f"{denial.code}: {denial.subject}"
+            if denial.bound or denial.value:
+                text += f" ({denial.value} against {denial.bound})"
+            reasons[text] = reasons.get(text, 0) + 1
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return Refusal(kind, tuple(f"{text} [{count} of {len(decision.verdicts)}]" for text, count in ordered))
+
+
+def _kind(verdict: Verdict) -> str:
+    found = {denial.code for denial in verdict.denials}
+    if found == {codes.COST_BOUND_EXCEEDED}:
+        return BUDGET
+    if {denial.subject for denial in verdict.denials} == {codes.PROVIDER_AVAILABLE}:
+        return UNAVAILABLE
+    return POLICY

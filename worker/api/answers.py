@@ -1,0 +1,61 @@
+"""How answers leave: OpenAI's error shape, the headers of every answer, the two ASGI messages of a plain one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from worker.errors import HarpoonError
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON_TYPE = (b"content-type", b"application/json")
+
+
+def error_body(problem: HarpoonError) -> bytes:
+    """The error as OpenAI shapes it: message, type, param and code, always all four; ours adds the reasons, if any."""
+    error: dict[str, Any] = {
+        "message": problem.message,
+        "type": problem.type,
+        "param": problem.param,
+        "code": problem.code,
+    }
+    if problem.details:
+        error["reasons"] = list(problem.details)
+    return json.dumps({"error": error}, separators=(",", ":")).encode()
+
+
+async def send_body(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """A whole answer in two messages."""
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, value: Any, headers: Headers, status: int = 200) -> None:
+    body = json.dumps(value, separators=(",", ":")).encode()
+    await send_body(send, status, [JSON_TYPE, *headers], body)
+
+
+async def send_error(send: Send, problem: HarpoonError, headers: Headers) -> None:
+    """An error answer. A refused budget also tells OpenAI's clients not to try again by themselves."""
+    extra: Headers = [JSON_TYPE, *headers]
+    if problem.status in (402, 403):
+        extra.append((b"x-should-retry", b"false"))
+    if problem.status == 401:
+        extra.append((b"www-authenticate", b"Bearer"))
+    await send_body(send, problem.status, extra, error_body(problem))
+
+
+def header_of(scope: Scope, name: bytes) -> str | None:
+    """The value of the first request header `name` (lower case), or None."""
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None

@@ -1,0 +1,228 @@
+"""POST /v1/chat/completions: the way of a request, from bytes read to bytes sent and settled.
+
+A raw ASGI endpoint: one awaited state call before dispatch, one after. Where settling may follow the answer (the edge,
+where it goes through waitUntil), `Services.answer_first` says so; elsewhere the client's last byte waits for it, so
+that what was spent is exact when the next request arrives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from worker.admission import BUDGET, UNAVAILABLE, Facts, Refusal
+from worker.api.answers import JSON_TYPE, Headers, Receive, Scope, Send, header_of, send_body, send_error
+from worker.api.relaying import relay_stream
+from worker.classification import prompt_text
+from worker.covenant.policy import Policy
+from worker.errors import (
+    AllRoutesDown,
+    BudgetExceeded,
+    DeadlineExceeded,
+    HarpoonError,
+    NothingAdmissible,
+    RequestTooLarge,
+)
+from worker.exchange import ERROR, NONE, SUCCESS, TIMED_OUT, UNKNOWN, Exchange, run_attempts
+from worker.money import usd_text
+from worker.routing.candidates import cost_usd_micros, requested_routes
+from worker.services import Services
+from worker.upstream import attempts
+from worker.upstream.wire import parse_chat
+
+COVENANT_HEADER = b"x-harpoon-covenant"
+MAX_ID_CHARACTERS = 128
+
+
+class ChatCompletions:
+    """The endpoint, as an ASGI application."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services = self._services
+        began_us = services.clock.monotonic_us()
+        headers: Headers = [(b"x-request-id", services.ids.new("req").encode())]
+        try:
+            exchange = await self._admit(scope, receive, headers, began_us)
+        except HarpoonError as problem:
+            await send_error(send, problem, headers)
+            return
+        if exchange is None:
+            return
+        await self._serve(exchange, headers, receive, send)
+
+    async def _admit(self, scope: Scope, receive: Receive, headers: Headers, began_us: int) -> Exchange | None:
+        """Everything before dispatch. None = the client left while sending. Raises: HarpoonError, nothing reserved."""
+        services = self._services
+        tenant = services.keyring.authenticate(header_of(scope, b"authorization"))
+        body = await read_body(scope, receive, services.limits.json.max_bytes)
+        if body is None:
+            return None
+        covenant = header_of(scope, COVENANT_HEADER)
+        request = parse_chat(body, covenant, services.limits.json)
+        requested_routes(services.catalogue, request.model)
+        facts = Facts(
+            tenant=tenant,
+            decision_id=services.ids.new("dec"),
+            request_id=headers[0][1].decode(),
+            at_us=services.clock.now_us(),
+            request_digest=request_digest(body, covenant),
+            model=request.model,
+            policy=request.policy,
+            classification=services.scorer.score(prompt_text(request.messages)),
+            input_bytes=len(body),
+            images=request.images,
+            choices=request.choices,
+            max_output_tokens=request.max_output_tokens,
+            needs=request.needs,
+            time_limit_us=min(request.policy.deadline_us or services.limits.request_us, services.limits.request_us),
+            session_id=_identifier(header_of(scope, b"x-session-id")),
+            user_id=_identifier(header_of(scope, b"x-user-id")),
+        )
+        headers += [
+            (b"x-harpoon-decision-id", facts.decision_id.encode()),
+            (b"x-harpoon-complexity", facts.classification.complexity.encode()),
+            (b"x-harpoon-policy", policy_text(facts.policy).encode()),
+        ]
+        admission = await services.mediator.admit(facts)
+        if admission.refusal is not None:
+            raise refusal_error(admission.refusal, facts)
+        return Exchange(facts, admission, request, began_us, services.catalogue.by_id[admission.routes[0]])
+
+    async def _serve(self, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> None:
+        """From admission to settlement; whatever is raised, the exchange is settled first."""
+        services = self._services
+        left_us = exchange.facts.time_limit_us - (services.clock.monotonic_us() - exchange.started_us)
+        try:
+            async with services.clock.timeout(max(1, left_us)):
+                reply = await run_attempts(
+                    exchange,
+                    services.catalogue,
+                    services.dispatcher,
+                    services.mediator,
+                    services.clock,
+                    services.limits.attempts,
+                )
+        except TimeoutError:
+            await self._settle(exchange, TIMED_OUT, UNKNOWN if exchange.sending else NONE, (0, 0))
+            problem = DeadlineExceeded("the deadline passed before an answer came; nothing more was tried")
+            await send_error(send, problem, self._headers(exchange, headers))
+            return
+        except BaseException:
+            await self._settle(exchange, ERROR, UNKNOWN if exchange.sending else NONE, (0, 0))
+            raise
+        if reply.ended.cause != attempts.OK:
+            usage = NONE if reply.ended.unbilled else UNKNOWN
+            await self._settle(exchange, ERROR, usage, (0, 0))
+            failure = reply.rejection or AllRoutesDown(
+                "no route answered: " + ", then ".join(f"{a.route} ({a.cause})" for a in exchange.attempts)
+            )
+            await send_error(send, failure, self._headers(exchange, headers))
+        elif exchange.request.stream:
+            await relay_stream(services, exchange, self._headers(exchange, headers), receive, send)
+        else:
+            await self._answer(exchange, headers, send)
+
+    async def _answer(self, exchange: Exchange, headers: Headers, send: Send) -> None:
+        """A plain answer: priced, sent, settled."""
+        services = self._services
+        assert exchange.reply is not None
+        usage, tokens = exchange.plain_usage()
+        cost = cost_usd_micros(exchange.route, *tokens)
+        body = (
+            exchange.reply.body or json.dumps(exchange.reply.answer, separators=(",", ":"), ensure_ascii=False).encode()
+        )
+        out = [JSON_TYPE, *self._headers(exchange, headers), (b"x-harpoon-cost-usd", usd_text(cost).encode())]
+        if services.answer_first:
+            await send_body(send, 200, out, body)
+            await self._settle(exchange, SUCCESS, usage, tokens)
+        else:
+            await self._settle(exchange, SUCCESS, usage, tokens)
+            await send_body(send, 200, out, body)
+
+    async def _settle(self, exchange: Exchange, outcome: str, usage: str, tokens: tuple[int, int]) -> None:
+        clock = self._services.clock
+        elapsed_us = clock.monotonic_us() - exchange.started_us
+        settlement = exchange.settlement(outcome, usage, tokens, clock.now_us(), elapsed_us)
+        await self._services.mediator.settle(settlement)
+
+    def _headers(self, exchange: Exchange, headers: Headers) -> Headers:
+        """The headers of an answer, or of an error after attempts."""
+        elapsed_ms = (self._services.clock.monotonic_us() - exchange.started_us) // 1_000
+        found: Headers = [
+            *headers,
+            (b"openai-processing-ms", b"%d" % elapsed_ms),
+            (b"x-harpoon-route", exchange.route.id.encode()),
+            (b"x-harpoon-attempts", b"%d" % len(exchange.attempts)),
+        ]
+        if exchange.route.simulated:
+            found.append((b"x-harpoon-simulated", b"1"))
+        if exchange.request.stream:
+            estimate = usd_text(exchange.admission.estimate_usd_micros)
+            found.append((b"x-harpoon-cost-estimate-usd", estimate.encode()))
+        return found
+
+
+async def read_body(scope: Scope, receive: Receive, most_bytes: int) -> bytes | None:
+    """The request's body, or None if the client left. Raises: RequestTooLarge, before more than the limit is read."""
+    declared = header_of(scope, b"content-length")
+    if declared is not None and len(declared) < 20 and declared.isdecimal() and int(declared) > most_bytes:
+        raise RequestTooLarge(f"the body has {declared} bytes; at most {most_bytes} are read")
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > most_bytes:
+            raise RequestTooLarge(f"the body has more than {most_bytes} bytes")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def request_digest(body: bytes, covenant: str | None) -> str:
+    """What identifies the request in a decision: SHA-256 over the body and the covenant header."""
+    tail = b"" if covenant is None else b"\x00" + covenant.encode("latin-1")
+    return "sha256:" + hashlib.sha256(body + tail).hexdigest()
+
+
+def _identifier(value: str | None) -> str:
+    return value[:MAX_ID_CHARACTERS] if value and value.isascii() else ""
+
+
+def policy_text(policy: Policy) -> str:
+    """The policy in a header's worth of words, such as `priority=balanced; budget_usd=2; deadline_s=30`."""
+    parts = [f"priority={policy.effective_priority}"]
+    if policy.budget_usd_micros is not None:
+        scope = f" {policy.budget_scope}" if policy.budget_scope else ""
+        parts.append(f"budget_usd={usd_text(policy.budget_usd_micros)}{scope}")
+    if policy.deadline_us is not None:
+        parts.append(f"deadline_s={usd_text(policy.deadline_us)}")
+    if policy.quality is not None:
+        parts.append(f"quality={policy.quality}")
+    for name, values in (
+        ("residency", policy.residency),
+        ("not_in", policy.residency_exclude),
+        ("requires", policy.requirements),
+        ("flags", policy.flags),
+    ):
+        if values:
+            parts.append(f"{name}={','.join(values)}")
+    return "; ".join(parts)
+
+
+def refusal_error(refusal: Refusal, facts: Facts) -> HarpoonError:
+    """The refusal as an error: what stands in the way, and every reason."""
+    first = refusal.reasons[0] if refusal.reasons else "no route serves it"
+    if refusal.kind == BUDGET:
+        return BudgetExceeded(f"no route fits the budget: {first}", details=refusal.reasons)
+    if refusal.kind == UNAVAILABLE:
+        return AllRoutesDown(f"every admissible route is resting after failures: {first}", details=refusal.reasons)
+    hint = ""
+    if facts.model != "auto" and "PROVIDER_CONFIGURED" in first:
+        hint = '; its provider has no key or base URL here: configure it, or use model "auto"'
+    return NothingAdmissible(f"no route is admissible: {first}{hint}", details=refusal.reasons)

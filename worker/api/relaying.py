@@ -1,0 +1,128 @@
+"""A streamed answer on its way to the client: unbuffered, cut off when the client leaves, settled at its end.
+
+After the first byte nobody falls back: an upstream failure becomes an in-band error event and the stream ends without
+[DONE], so that a truncated answer can't look complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import httpx
+
+from worker.api.answers import Headers, Message, Receive, Send
+from worker.errors import DeadlineExceeded, HarpoonError, UpstreamError
+from worker.exchange import COUNTED, ERROR, LEFT, REPORTED, SUCCESS, TIMED_OUT, Exchange
+from worker.money import usd_text
+from worker.routing.candidates import cost_usd_micros
+from worker.services import Services
+from worker.upstream.relay import Relay, error_event
+
+STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class _Watch:
+    """Notices that the client left, and breaks off whatever the request's task waits for."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.left = False
+        self._task = asyncio.current_task()
+        self._watcher: asyncio.Future[Message] = asyncio.ensure_future(receive())
+        self._watcher.add_done_callback(self._on_left)
+
+    def _on_left(self, watcher: asyncio.Future[Message]) -> None:
+        if not watcher.cancelled() and self._task is not None:
+            self.left = True
+            self._task.cancel()
+
+    async def stop(self) -> None:
+        """End the watch; a cancellation it has already asked for is taken back."""
+        self._watcher.remove_done_callback(self._on_left)
+        if not self._watcher.done():
+            self._watcher.cancel()
+        if self.left and self._task is not None and self._task.cancelling():
+            # Before Python 3.13 a cancellation is delivered even when taken back: let it come here, where it can.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            while self._task.cancelling():
+                self._task.uncancel()
+
+
+async def relay_stream(services: Services, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> None:
+    """Send the open stream of `exchange` to the client, then settle it with what was reported or counted."""
+    reply = exchange.reply
+    assert reply is not None
+    closing_cost = [0]
+
+    def closing(relay: Relay) -> bytes:
+        closing_cost[0] = cost_usd_micros(exchange.route, *_tokens(exchange, relay))
+        return f": harpoon-cost-usd {usd_text(closing_cost[0])}\n\n".encode()
+
+    relay = Relay(exchange.request.include_usage, closing)
+    await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS + headers})
+    watch = _Watch(receive)
+    outcome, tail = ERROR, b""
+    try:
+        outcome, tail = await _pump(services, exchange, relay, send)
+    except asyncio.CancelledError:
+        outcome = LEFT
+        if not watch.left:
+            raise
+    finally:
+        await watch.stop()
+        await reply.aclose()
+        settling = _settle(services, exchange, relay, outcome)
+        if not services.answer_first or outcome == LEFT:
+            await settling
+    if outcome != LEFT:
+        await send({"type": "http.response.body", "body": tail, "more_body": False})
+        if services.answer_first:
+            await settling
+
+
+async def _pump(services: Services, exchange: Exchange, relay: Relay, send: Send) -> tuple[str, bytes]:
+    """Relay until the stream ends; returns the outcome and the last bytes, which wait for the settlement."""
+    reply = exchange.reply
+    assert reply is not None
+    assert reply.stream is not None
+    left_us = exchange.facts.time_limit_us - (services.clock.monotonic_us() - exchange.started_us)
+    try:
+        async with services.clock.timeout(max(1, left_us)):
+            ready = relay.feed(reply.first)
+            while not relay.done:
+                if ready:
+                    await send({"type": "http.response.body", "body": ready, "more_body": True})
+                chunk = await anext(reply.stream, None)
+                if chunk is None:
+                    return SUCCESS, relay.finish()
+                ready = relay.feed(chunk)
+            return SUCCESS, ready
+    except TimeoutError:
+        return TIMED_OUT, error_event(DeadlineExceeded("the deadline passed while the answer was streaming"))
+    except httpx.TransportError:
+        problem = UpstreamError("the provider's connection broke while the answer was streaming")
+        return ERROR, error_event(problem)
+    except HarpoonError as problem:
+        return ERROR, error_event(problem)
+
+
+def _tokens(exchange: Exchange, relay: Relay) -> tuple[int, int]:
+    return relay.usage or (exchange.planned_input_tokens, relay.counted_tokens())
+
+
+async def _settle(services: Services, exchange: Exchange, relay: Relay, outcome: str) -> None:
+    clock = services.clock
+    elapsed_us = clock.monotonic_us() - exchange.started_us
+    if exchange.attempts:
+        # The time to the full answer is what estimates learn from.
+        first, last = exchange.first_byte_us, exchange.attempts[-1]
+        whole = last.elapsed_us + elapsed_us - first
+        exchange.attempts[-1] = type(last)(last.route, last.cause, last.status, whole)
+    usage = REPORTED if relay.usage else COUNTED
+    tokens = _tokens(exchange, relay)
+    await services.mediator.settle(exchange.settlement(outcome, usage, tokens, clock.now_us(), elapsed_us))

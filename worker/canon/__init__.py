@@ -1,0 +1,1 @@
+"""Where candidates are denied or ordered: gates, integer ranking, certificates."""

@@ -1,0 +1,161 @@
+"""The only place that denies: every gate a candidate fails is reported, ordered by code; none is skipped.
+
+Rules, in the order of the seven codes:
+  AUTHORITY_BOUNDARY_FAIL     the tenant may not use the provider
+  COST_BOUND_EXCEEDED         the worst case exceeds the request's budget, an account, or a price per million
+  INVARIANT_VIOLATION         deadline, residency, requirement, capability, context window, availability, configuration
+  MISSING_CANON_PREREQS       the catalogue a route cites is not CANON in this tenant's log
+  RISK_BOUND_EXCEEDED         the route is riskier than the priority tolerates, or not private where that is demanded
+  SUCCESS_PROB_TOO_LOW        below the quality floor
+A bound that is met exactly passes. NON_INTERFERENCE_VIOLATION needs a pool model and is raised where that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from worker.canon import codes
+from worker.canon.codes import Denial
+from worker.covenant.policy import Policy, allows_region
+from worker.routing.candidates import MILLION, Candidate, Load
+from worker.routing.catalogue import CompiledCatalogue, QualityFloors, Weights
+
+
+class Funds(NamedTuple):
+    """What may still be spent in one account, in micro-dollars."""
+
+    account: str
+    left_usd_micros: int
+
+
+class Bounds(NamedTuple):
+    """All a gate compares with, gathered once per request. `funds` lists the request's own budget first."""
+
+    policy: Policy
+    weights: Weights
+    success_floor_ppm: int
+    funds: tuple[Funds, ...]
+    max_price_per_mtok: int | None
+    configured: frozenset[str]
+    allowed: frozenset[str] | None
+    catalogue_is_canon: bool
+    min_output_tokens: int
+
+
+class Verdict(NamedTuple):
+    """A candidate's fate: denied if and only if `denials` is not empty; otherwise its output limit and worst case."""
+
+    denials: tuple[Denial, ...]
+    output_tokens: int
+    worst_usd_micros: int
+
+
+def success_floor_ppm(floors: QualityFloors, quality: str | None) -> int:
+    """The least success probability a spoken quality asks for."""
+    if quality == "high":
+        return floors.high_ppm
+    if quality == "medium":
+        return floors.medium_ppm
+    return floors.low_ppm if quality == "low" else floors.unspoken_ppm
+
+
+def judge(candidate: Candidate, load: Load, bounds: Bounds) -> Verdict:
+    """Every reason against a candidate, or what it may reserve."""
+    denials: list[Denial] = []
+    route = candidate.route
+    if bounds.allowed is not None and route.provider not in bounds.allowed:
+        denials.append(Denial(codes.AUTHORITY_BOUNDARY_FAIL, route.provider, 0, 0))
+    output, worst = _money(candidate, load, bounds, denials)
+    _invariants(candidate, load, bounds, denials)
+    if not bounds.catalogue_is_canon:
+        denials.append(Denial(codes.MISSING_CANON_PREREQS, "catalogue", 0, 0))
+    if candidate.risk_ppm > bounds.weights.max_risk_ppm:
+        denials.append(
+            Denial(codes.RISK_BOUND_EXCEEDED, "max_risk_ppm", bounds.weights.max_risk_ppm, candidate.risk_ppm)
+        )
+    elif bounds.weights.private_only and not route.private:
+        denials.append(Denial(codes.RISK_BOUND_EXCEEDED, "private_pool", 1, 0))
+    if candidate.success_ppm < bounds.success_floor_ppm:
+        denials.append(
+            Denial(codes.SUCCESS_PROB_TOO_LOW, "success_ppm", bounds.success_floor_ppm, candidate.success_ppm)
+        )
+    return Verdict(tuple(denials), output, worst)
+
+
+def _money(candidate: Candidate, load: Load, bounds: Bounds, denials: list[Denial]) -> tuple[int, int]:
+    """The output tokens the funds buy and the worst case they make; denies where they buy too little.
+
+    The input bound is one token per byte. Without a limit from the client, the limit sent up is what is affordable.
+    """
+    route = candidate.route
+    price = bounds.max_price_per_mtok
+    if price is not None and max(route.input_price, route.output_price) > price:
+        dearest = max(route.input_price, route.output_price)
+        denials.append(Denial(codes.COST_BOUND_EXCEEDED, "per_1m_tokens", price, dearest))
+    per_token = route.output_price * load.choices
+    output = load.max_output_tokens or candidate.output_limit
+    for account, left in bounds.funds:
+        if load.max_output_tokens:
+            worst = candidate.worst_input_usd_micros + -(-output * per_token // MILLION)
+        else:
+            affordable = left - candidate.worst_input_usd_micros
+            if per_token:
+                output = min(output, max(0, affordable) * MILLION // per_token)
+            least = min(bounds.min_output_tokens, candidate.output_limit)
+            worst = candidate.worst_input_usd_micros + -(-max(output, least) * per_token // MILLION)
+        if worst > left:
+            denials.append(Denial(codes.COST_BOUND_EXCEEDED, account, left, worst))
+    return output, candidate.worst_input_usd_micros + -(-output * per_token // MILLION)
+
+
+def _invariants(candidate: Candidate, load: Load, bounds: Bounds, denials: list[Denial]) -> None:
+    route, policy = candidate.route, bounds.policy
+    requested = load.max_output_tokens
+    window = route.context_window_tokens
+    if candidate.input_tokens + requested > window or candidate.output_limit < 1:
+        needed = candidate.input_tokens + max(1, requested)
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.CONTEXT_WINDOW, window, needed))
+    elif requested > route.max_output_tokens:
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.CONTEXT_WINDOW, route.max_output_tokens, requested))
+    if not load.needs <= route.capabilities:
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.MODEL_CAPABILITY, 0, 0))
+    if policy.deadline_us is not None and candidate.ttv_us > policy.deadline_us:
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.POLICY_DEADLINE, policy.deadline_us, candidate.ttv_us))
+    if policy.requirements and not route.attests.issuperset(policy.requirements):
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.POLICY_REQUIREMENT, 0, 0))
+    if not allows_region(policy, route.regions):
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.POLICY_RESIDENCY, 0, 0))
+    if candidate.observation.open:
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.PROVIDER_AVAILABLE, 0, candidate.observation.failures))
+    if route.provider not in bounds.configured:
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.PROVIDER_CONFIGURED, 0, 0))
+
+
+def judge_all(candidates: Sequence[Candidate], load: Load, bounds: Bounds) -> list[Verdict]:
+    """The verdict on every candidate, in the same order."""
+    return [judge(candidate, load, bounds) for candidate in candidates]
+
+
+def bounds_of(
+    catalogue: CompiledCatalogue,
+    policy: Policy,
+    funds: tuple[Funds, ...],
+    configured: frozenset[str],
+    allowed: frozenset[str] | None,
+    catalogue_is_canon: bool,
+) -> Bounds:
+    """What the gates compare with, for one policy and one state of the accounts."""
+    source = catalogue.source
+    per_mtok = policy.budget_usd_micros if policy.budget_scope == "per_1m_tokens" else None
+    return Bounds(
+        policy=policy,
+        weights=source.weights[policy.effective_priority],
+        success_floor_ppm=success_floor_ppm(source.quality_floors, policy.quality),
+        funds=funds,
+        max_price_per_mtok=per_mtok,
+        configured=configured,
+        allowed=allowed,
+        catalogue_is_canon=catalogue_is_canon,
+        min_output_tokens=source.min_output_tokens,
+    )

@@ -1,0 +1,186 @@
+"""What an operator may set, from plain names and values: the same on both hosts, checked before anything runs.
+
+A host hands over its environment as a mapping; nothing here looks anything up by itself. Secrets stay out of reprs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from worker.admitting import MediatorConfig, catalogue_hash
+from worker.api.auth import Keyring
+from worker.errors import HarpoonError, SettingsError
+from worker.money import parse_usd
+from worker.ports import Hasher
+from worker.routing.catalogue import CompiledCatalogue, compile_catalogue, parse_catalogue
+from worker.routing.default_catalogue import DEFAULT_CATALOGUE
+from worker.services import Limits
+from worker.strict_json import JsonLimits, parse_json
+from worker.upstream.attempts import AttemptLimits
+from worker.upstream.providers import ProviderAccess, build_access
+
+SIMULATOR = "simulator"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One name an operator may set: what it does, and what holds if it isn't set."""
+
+    name: str
+    help: str
+    default: str = ""
+    secret: bool = False
+
+
+SETTINGS = (
+    Setting("HARPOON_TOKENS", "tokens of the form hk_<tenant>_<secret>, separated by commas", secret=True),
+    Setting("HARPOON_OPEN", "1 = serve without a token when none is set (only where nobody else can connect)", "0"),
+    Setting("HARPOON_BUDGET_USD", "lifetime budget: an amount for every tenant, or tenant=amount,..."),
+    Setting("HARPOON_CATALOGUE_JSON", "a catalogue of your own, as JSON text (see `harpoon catalogue`)"),
+    Setting("HARPOON_SIMULATOR", "on, off, or auto = only while no real provider is configured", "auto"),
+    Setting(
+        "HARPOON_ESTIMATES", "observed, or catalogue = never learn, equal requests get equal decisions", "observed"
+    ),
+    Setting("HARPOON_REQUEST_TIMEOUT_S", "longest time of one request, in seconds", "300"),
+    Setting("HARPOON_MAX_BODY_BYTES", "largest request body, in bytes", str(10 * 1024 * 1024)),
+    Setting("HARPOON_MAX_RETRIES", "how often a request that never arrived is sent again", "1"),
+    Setting("HARPOON_MAX_FALLBACKS", "how many further routes are tried", "1"),
+    Setting("HOSTED_AI_BASE_URL", "an OpenAI-compatible server on your hosted.ai pods; an empty path stands for /v1"),
+    Setting("HOSTED_AI_API_KEY", "its key", secret=True),
+    Setting("GROQ_API_KEY", "Groq", secret=True),
+    Setting("GROQ_BASE_URL", "another address for Groq"),
+    Setting("OPENAI_API_KEY", "OpenAI", secret=True),
+    Setting("OPENAI_BASE_URL", "another address for OpenAI, or any OpenAI-compatible server"),
+    Setting("WORKERS_AI_API_KEY", "Workers AI", secret=True),
+    Setting("WORKERS_AI_BASE_URL", "https://api.cloudflare.com/client/v4/accounts/<account>/ai/v1"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything set, checked. Money in micro-dollars, time in microseconds."""
+
+    tokens: tuple[str, ...] = field(repr=False)
+    open_access: bool
+    default_cap: int | None
+    caps: dict[str, int]
+    catalogue: CompiledCatalogue = field(repr=False)
+    access: dict[str, ProviderAccess] = field(repr=False)
+    frozen_estimates: bool
+    limits: Limits
+
+    @property
+    def configured(self) -> frozenset[str]:
+        """The providers that can be called."""
+        return frozenset(self.access)
+
+    def keyring(self) -> Keyring:
+        """Raises: SettingsError for a token of another form."""
+        return Keyring.from_tokens(self.tokens, open_access=self.open_access)
+
+    def mediator_config(self, hasher: Hasher) -> MediatorConfig:
+        """What the mediator has to know of it."""
+        return MediatorConfig(
+            catalogue=self.catalogue,
+            catalogue_hash=catalogue_hash(hasher, self.catalogue),
+            configured=self.configured,
+            caps=self.caps,
+            default_cap=self.default_cap,
+            frozen_estimates=self.frozen_estimates,
+        )
+
+
+def read_configuration(given: Mapping[str, str], simulator_url: str | None = None) -> Configuration:
+    """The configuration that the given names and values make.
+
+    Args: given: settings by name; absent or empty = default. simulator_url: where this host finds the simulator, None
+    = where the catalogue says.
+    Raises: SettingsError or CatalogueError naming the setting.
+    """
+    values = {setting.name: given.get(setting.name) or setting.default for setting in SETTINGS}
+    catalogue = _catalogue(values["HARPOON_CATALOGUE_JSON"])
+    default_cap, caps = _budgets(values["HARPOON_BUDGET_USD"])
+    estimates = _choice(values, "HARPOON_ESTIMATES", ("observed", "catalogue"))
+    return Configuration(
+        tokens=tuple(token.strip() for token in values["HARPOON_TOKENS"].split(",") if token.strip()),
+        open_access=_choice(values, "HARPOON_OPEN", ("0", "1")) == "1",
+        default_cap=default_cap,
+        caps=caps,
+        catalogue=catalogue,
+        access=_access(values, catalogue, simulator_url),
+        frozen_estimates=estimates == "catalogue",
+        limits=Limits(
+            json=JsonLimits(max_bytes=_whole(values, "HARPOON_MAX_BODY_BYTES", 1, 100 * 1024 * 1024)),
+            request_us=_whole(values, "HARPOON_REQUEST_TIMEOUT_S", 1, 86_400) * 1_000_000,
+            attempts=AttemptLimits(
+                max_retries=_whole(values, "HARPOON_MAX_RETRIES", 0, 5),
+                max_fallbacks=_whole(values, "HARPOON_MAX_FALLBACKS", 0, 16),
+            ),
+        ),
+    )
+
+
+def _catalogue(text: str) -> CompiledCatalogue:
+    if not text:
+        return compile_catalogue(DEFAULT_CATALOGUE)
+    try:
+        return compile_catalogue(parse_catalogue(parse_json(text.encode())))
+    except HarpoonError as problem:
+        raise SettingsError(f"the catalogue can't be used: {problem.message}") from problem
+
+
+def _budgets(text: str) -> tuple[int | None, dict[str, int]]:
+    default: int | None = None
+    caps: dict[str, int] = {}
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        tenant, equals, amount = part.partition("=")
+        try:
+            if equals:
+                caps[tenant.strip()] = parse_usd(amount)
+            else:
+                default = parse_usd(part)
+        except ValueError as problem:
+            raise SettingsError(f"HARPOON_BUDGET_USD: {problem}") from problem
+    return default, caps
+
+
+def _access(
+    values: Mapping[str, str], catalogue: CompiledCatalogue, simulator_url: str | None
+) -> dict[str, ProviderAccess]:
+    """A provider is configured by its key where it has a public address, else by its base URL."""
+    simulator = _choice(values, "HARPOON_SIMULATOR", ("auto", "off", "on"))
+    base_urls: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    for provider in catalogue.source.providers:
+        if provider.id == SIMULATOR:
+            continue
+        prefix = provider.id.replace("-", "_").translate(_UPPER)
+        base_url, key = values.get(f"{prefix}_BASE_URL", ""), values.get(f"{prefix}_API_KEY", "")
+        if base_url or (key and provider.default_base_url):
+            base_urls[provider.id] = base_url or provider.default_base_url
+            keys[provider.id] = key
+    if simulator == "on" or (simulator == "auto" and not base_urls):
+        for provider in catalogue.source.providers:
+            if provider.simulated:
+                base_urls[provider.id] = simulator_url or provider.default_base_url
+    return build_access(catalogue.source, base_urls, keys)
+
+
+_UPPER = {
+    ord(lower): ord(upper)
+    for lower, upper in zip("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", strict=True)
+}
+
+
+def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    if values[name] not in choices:
+        raise SettingsError(f"{name} must be one of {', '.join(choices)}")
+    return values[name]
+
+
+def _whole(values: Mapping[str, str], name: str, least: int, most: int) -> int:
+    text = values[name]
+    if not text or len(text) > 15 or not set(text) <= set("0123456789") or not least <= int(text) <= most:
+        raise SettingsError(f"{name} must be a whole number from {least} to {most}")
+    return int(text)

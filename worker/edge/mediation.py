@@ -1,0 +1,93 @@
+"""The mediator on both sides of a Durable Object's boundary: values here, JSON text in between.
+
+Inside the object, `ObjectMediator` runs the core's mediator over the object's database and keeps an alarm set, so
+that a reservation nobody settles is settled at its worst case. In the isolate, `RemoteMediator` is that mediator for
+callers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from worker.admission import (
+    Admission,
+    Facts,
+    Fallback,
+    Grant,
+    Settled,
+    Settlement,
+    admission_from_json,
+    facts_from_json,
+    fallback_from_json,
+    grant_from_json,
+    settled_from_json,
+    settlement_from_json,
+    to_json,
+)
+from worker.edge.bindings import MediatorStub
+from worker.mediator import Mediator
+from worker.ports import Clock
+
+
+class ObjectMediator:
+    """One tenant's mediator inside its object; `set_alarm` takes microseconds since 1970."""
+
+    def __init__(self, mediator: Mediator, clock: Clock, set_alarm: Callable[[int], Awaitable[None]]) -> None:
+        self._mediator = mediator
+        self._clock = clock
+        self._set_alarm = set_alarm
+        self._alarm_us = 0
+
+    async def admit(self, json_text: str) -> str:
+        admission = await self._mediator.admit(facts_from_json(json_text))
+        if admission.refusal is None:
+            await self._watch()
+        return to_json(admission)
+
+    async def advance(self, json_text: str) -> str:
+        return to_json(await self._mediator.advance(fallback_from_json(json_text)))
+
+    async def settle(self, json_text: str) -> str:
+        return to_json(await self._mediator.settle(settlement_from_json(json_text)))
+
+    async def read(self, json_text: str) -> str:
+        asked = json.loads(json_text)
+        return json.dumps(await self._mediator.read(asked["tenant"], asked["decision_id"]))
+
+    async def alarm(self) -> None:
+        """Settle what has expired, and come back for what will."""
+        self._alarm_us = 0
+        await self._mediator.sweep(self._clock.now_us())
+        await self._watch()
+
+    async def _watch(self) -> None:
+        """See that an alarm is set for the earliest expiry; one that is set already and not past is good enough."""
+        if self._alarm_us > self._clock.now_us():
+            return
+        expiry_us = await self._mediator.next_expiry_us()
+        if expiry_us is not None:
+            self._alarm_us = expiry_us + 1_000
+            await self._set_alarm(self._alarm_us)
+
+
+class RemoteMediator:
+    """`worker.mediator.MediatorPort` over the tenants' objects: the tenant names the object. Raises: StateError."""
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+
+    async def admit(self, facts: Facts) -> Admission:
+        return admission_from_json(await MediatorStub(self._env, facts.tenant).admit(to_json(facts)))
+
+    async def advance(self, fallback: Fallback) -> Grant:
+        return grant_from_json(await MediatorStub(self._env, fallback.tenant).advance(to_json(fallback)))
+
+    async def settle(self, settlement: Settlement) -> Settled:
+        return settled_from_json(await MediatorStub(self._env, settlement.tenant).settle(to_json(settlement)))
+
+    async def read(self, tenant: str, decision_id: str) -> dict[str, Any] | None:
+        asked = json.dumps({"tenant": tenant, "decision_id": decision_id})
+        record: dict[str, Any] | None = json.loads(await MediatorStub(self._env, tenant).read(asked))
+        return record

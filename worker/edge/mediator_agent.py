@@ -1,0 +1,106 @@
+"""The Durable Object that holds one tenant's state, and what it hands to the mediator inside it.
+
+It decides nothing about budgets or ledgers: it builds the ports over the object's storage, lets the composition root's
+`build` make the mediator from them, and forwards each call. An object is one thread; the mediator lives as long as the
+runtime keeps the object in memory, so everything that must last goes through the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from workers import DurableObject
+
+from worker.edge.bindings import raw_storage
+from worker.edge.durable_database import DurableDatabase
+from worker.edge.host import EdgeClock, EdgeHasher, EdgeIds
+
+
+class TextMediator(Protocol):
+    """What lives in the object. Every call takes and returns JSON text."""
+
+    async def admit(self, json_text: str) -> str: ...
+
+    async def advance(self, json_text: str) -> str: ...
+
+    async def settle(self, json_text: str) -> str: ...
+
+    async def read(self, json_text: str) -> str: ...
+
+    async def alarm(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHost:
+    """What an object offers to its mediator.
+
+    `name` is the tenant's name; `set_alarm` takes UTC microseconds since 1970 and replaces an earlier alarm.
+    """
+
+    name: str
+    env: Any
+    database: DurableDatabase
+    clock: EdgeClock
+    ids: EdgeIds
+    hasher: EdgeHasher
+    set_alarm: Callable[[int], Awaitable[None]]
+
+
+class MediatorObject(DurableObject):
+    """Base of `MediatorAgent`: a subclass in the entry module sets `build`."""
+
+    @staticmethod
+    async def build(host: ObjectHost) -> TextMediator:
+        """Make the mediator of one object; called before its first call, and again if it failed."""
+        raise NotImplementedError("the entry module's MediatorAgent sets `build`")
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._building: asyncio.Future[TextMediator] | None = None
+
+    async def admit(self, json_text: str) -> str:
+        return await (await self._ready()).admit(json_text)
+
+    async def advance(self, json_text: str) -> str:
+        return await (await self._ready()).advance(json_text)
+
+    async def settle(self, json_text: str) -> str:
+        return await (await self._ready()).settle(json_text)
+
+    async def read(self, json_text: str) -> str:
+        return await (await self._ready()).read(json_text)
+
+    async def alarm(self, _info: Any = None) -> None:
+        await (await self._ready()).alarm()
+
+    async def _ready(self) -> TextMediator:
+        # Calls that come while the first one builds wait for the same mediator: an object is one I/O context.
+        if self._building is None:
+            self._building = asyncio.ensure_future(type(self).build(self._host()))
+        building = self._building
+        try:
+            return await asyncio.shield(building)
+        except BaseException:
+            if self._building is building and building.done():
+                self._building = None
+            raise
+
+    def _host(self) -> ObjectHost:
+        storage = raw_storage(self.ctx)
+
+        async def set_alarm(at_us: int) -> None:
+            await storage.setAlarm(-(-at_us // 1000))
+
+        name = getattr(self.ctx.id, "name", None)
+        return ObjectHost(
+            name=name if isinstance(name, str) else "",
+            env=self.env,
+            database=DurableDatabase(storage),
+            clock=EdgeClock(),
+            ids=EdgeIds(),
+            hasher=EdgeHasher(),
+            set_alarm=set_alarm,
+        )

@@ -1,0 +1,1 @@
+"""The catalogue, and the candidates and estimates made from it."""

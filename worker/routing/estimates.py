@@ -1,0 +1,75 @@
+"""What past attempts teach about a route: a moving average of seen over planned time, and a circuit breaker.
+
+Estimates belong to the tenant's state and change only when a request settles, so a decision can be replayed from its
+snapshot. With `frozen` estimates the catalogue's figures stand alone and equal requests get equal decisions.
+"""
+
+from __future__ import annotations
+
+from worker.ports import Sql
+from worker.routing.candidates import MILLION, Observation
+
+#: An answer moves the average by 1/8 of the difference, and counts as no more than ten times or a tenth of the plan.
+SMOOTHING = 8
+MIN_RATIO_PPM = MILLION // 10
+MAX_RATIO_PPM = MILLION * 10
+#: After this many failures in a row a route rests, then the next request probes it.
+FAILURES_TO_OPEN = 3
+OPEN_FOR_US = 30_000_000
+#: Causes that say something about the route's health; a caller's own bad request does not.
+UNHEALTHY_CAUSES = frozenset({"connect", "timeout", "status", "broken", "malformed"})
+
+
+def read_observations(sql: Sql, tenant: str, now_us: int) -> dict[str, Observation]:
+    """The tenant's observations by route id; a breaker is open while its rest lasts."""
+    rows = sql.execute(
+        "SELECT route, samples, ratio_ppm, failures, open_until_us FROM estimate WHERE tenant = ?", tenant
+    )
+    found: dict[str, Observation] = {}
+    for route, samples, ratio_ppm, failures, open_until_us in rows:
+        assert isinstance(route, str)
+        assert isinstance(samples, int)
+        assert isinstance(ratio_ppm, int)
+        assert isinstance(failures, int)
+        assert isinstance(open_until_us, int)
+        found[route] = Observation(samples, ratio_ppm, failures, open_until_us > now_us)
+    return found
+
+
+def next_ratio_ppm(samples: int, ratio_ppm: int, planned_us: int, seen_us: int) -> int:
+    """The moving average after one more answer; the first one counts in full, within bounds."""
+    seen_ppm = min(MAX_RATIO_PPM, max(MIN_RATIO_PPM, seen_us * MILLION // max(1, planned_us)))
+    if samples == 0:
+        return seen_ppm
+    return ratio_ppm + (seen_ppm - ratio_ppm) // SMOOTHING
+
+
+def record_answer(sql: Sql, tenant: str, route: str, planned_us: int, seen_us: int) -> None:
+    """Learn from an answered attempt: average the time, close the breaker."""
+    rows = sql.execute("SELECT samples, ratio_ppm FROM estimate WHERE tenant = ? AND route = ?", tenant, route)
+    samples, ratio_ppm = rows[0] if rows else (0, MILLION)
+    assert isinstance(samples, int)
+    assert isinstance(ratio_ppm, int)
+    ratio = next_ratio_ppm(samples, ratio_ppm, planned_us, seen_us)
+    sql.execute(
+        """INSERT INTO estimate (tenant, route, samples, ratio_ppm, failures, open_until_us) VALUES (?, ?, 1, ?, 0, 0)
+           ON CONFLICT (tenant, route) DO UPDATE
+           SET samples = samples + 1, ratio_ppm = excluded.ratio_ppm, failures = 0, open_until_us = 0""",
+        tenant,
+        route,
+        ratio,
+    )
+
+
+def record_failure(sql: Sql, tenant: str, route: str, now_us: int) -> None:
+    """Count a failed attempt, and open the breaker of a route that failed too often in a row."""
+    sql.execute(
+        """INSERT INTO estimate (tenant, route, samples, ratio_ppm, failures, open_until_us) VALUES (?, ?, 0, ?, 1, 0)
+           ON CONFLICT (tenant, route) DO UPDATE SET failures = failures + 1,
+           open_until_us = CASE WHEN failures + 1 >= ? THEN ? ELSE open_until_us END""",
+        tenant,
+        route,
+        MILLION,
+        FAILURES_TO_OPEN,
+        now_us + OPEN_FOR_US,
+    )

@@ -1,0 +1,1 @@
+"""Session events, their routing rules, the outbox and its destinations."""

@@ -1,0 +1,256 @@
+"""Settlement inside one transaction: what was held becomes spending, exactly once, and the session an event.
+
+The other ways a reservation can end are here too: moved to the next route of the same request, or orphaned by a crash
+and settled at its worst case, flagged `unsettled`. A settlement that comes after that corrects the charge.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from worker.admission import Fallback, Grant, Settled, Settlement
+from worker.admitting import MediatorConfig
+from worker.budget import (
+    REQUEST_BUDGET,
+    Account,
+    account_names,
+    decode_accounts,
+    funds_of,
+    read_accounts,
+    release,
+    reserve,
+)
+from worker.canon.gates import Verdict, bounds_of, judge
+from worker.covenant.policy import policy_from_plain
+from worker.errors import StateError
+from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry
+from worker.ports import Hasher, Sql
+from worker.routing.candidates import Load, build_candidates, cost_usd_micros
+from worker.routing.estimates import UNHEALTHY_CAUSES, record_answer, record_failure
+from worker.sessions.event import Session, session_completed
+
+#: Orphans settled in one sweep, so that a sweep stays a short transaction.
+SWEEP_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A recorded decision and what is held for it, in micro-dollars."""
+
+    state: str
+    session: Session
+    route: str
+    held: int
+    charged: int
+    accounts: list[str]
+    digest: str
+
+
+def _find(sql: Sql, tenant: str, decision_id: str) -> _Open:
+    """Raises: StateError if the decision was never recorded."""
+    rows = sql.execute(
+        """SELECT state, at_us, session_id, user_id, route, held, charged, accounts, digest FROM decision
+           WHERE tenant = ? AND decision_id = ?""",
+        tenant,
+        decision_id,
+    )
+    if not rows:
+        raise StateError("a settlement names a decision that was never recorded")
+    state, at_us, session_id, user_id, route, held, charged, accounts, digest = rows[0]
+    assert isinstance(at_us, int)
+    assert isinstance(held, int)
+    assert isinstance(charged, int)
+    session = Session(tenant, str(session_id), str(user_id), at_us)
+    return _Open(str(state), session, str(route), held, charged, decode_accounts(str(accounts)), str(digest))
+
+
+def settle_in(sql: Sql, hasher: Hasher, config: MediatorConfig, settlement: Settlement) -> Settled:
+    """Charge what was used, free the rest, learn, log and emit. Saying it twice changes nothing. Raises: StateError."""
+    found = _find(sql, settlement.tenant, settlement.decision_id)
+    known = settlement.usage != "unknown"
+    if found.state in ("settled", "denied") or (found.state == "unsettled" and not known):
+        return Settled(found.charged)
+    cost = _cost(config, settlement, found)
+    if found.state == "open":
+        release(sql, settlement.tenant, found.accounts, found.held, cost)
+        charged = found.charged + cost
+    else:
+        # A sweep was faster and charged the worst case of the last attempt: put the true cost in its place.
+        release(sql, settlement.tenant, found.accounts, 0, cost - found.held)
+        charged = found.charged - found.held + cost
+    _close(sql, hasher, found, settlement, charged, "settled" if known else "unsettled")
+    if not config.frozen_estimates:
+        _learn(sql, config, settlement)
+    return Settled(charged)
+
+
+def _cost(config: MediatorConfig, settlement: Settlement, found: _Open) -> int:
+    if settlement.usage == "none":
+        return 0
+    if settlement.usage == "unknown":
+        return found.held
+    route = config.catalogue.by_id.get(settlement.route)
+    if route is None:
+        raise StateError("a settlement names a route that is not in the catalogue")
+    return cost_usd_micros(route, settlement.input_tokens, settlement.output_tokens)
+
+
+def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charged: int, state: str) -> None:
+    """Record how the request ended: decision, ledger entry and event in the same commit."""
+    tenant, decision_id = settlement.tenant, settlement.decision_id
+    outcome = {
+        "attempts": [[a.route, a.cause, a.status, a.elapsed_us] for a in settlement.attempts],
+        "elapsed_us": settlement.elapsed_us,
+        "first_byte_us": settlement.first_byte_us,
+        "input_tokens": settlement.input_tokens,
+        "outcome": settlement.outcome,
+        "output_tokens": settlement.output_tokens,
+        "route": settlement.route,
+        "usage": settlement.usage,
+    }
+    sql.execute(
+        """UPDATE decision SET state = ?, held = CASE WHEN ? = 'unsettled' THEN held ELSE 0 END, expires_us = NULL,
+           charged = ?, outcome = ? WHERE tenant = ? AND decision_id = ?""",
+        state,
+        state,
+        charged,
+        json.dumps(outcome, separators=(",", ":")),
+        tenant,
+        decision_id,
+    )
+    event_id, event = session_completed(found.session, settlement, charged)
+    payload: dict[str, Any] = {
+        "cost_usd_micros": charged,
+        "decision": found.digest,
+        "decision_id": decision_id,
+        "event": hasher.sha3_256(event.encode()).hex(),
+        "input_tokens": settlement.input_tokens,
+        "outcome": settlement.outcome,
+        "output_tokens": settlement.output_tokens,
+        "route": settlement.route,
+        "state": state,
+        "usage": settlement.usage,
+    }
+    append_entry(sql, hasher, tenant, SESSION_COMPLETION, settlement.at_us, payload)
+    sql.execute(
+        "INSERT INTO outbox (tenant, event_id, at_us, event) VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
+        tenant,
+        event_id,
+        settlement.at_us,
+        event,
+    )
+
+
+def _learn(sql: Sql, config: MediatorConfig, settlement: Settlement) -> None:
+    for attempt in settlement.attempts:
+        if attempt.cause in UNHEALTHY_CAUSES:
+            record_failure(sql, settlement.tenant, attempt.route, settlement.at_us)
+    route = config.catalogue.by_id.get(settlement.route)
+    answered = settlement.attempts and settlement.attempts[-1].cause == "ok"
+    if route is not None and answered and settlement.outcome == "success":
+        planned_us = route.first_token_us + route.us_per_token * settlement.output_tokens
+        record_answer(sql, settlement.tenant, route.id, planned_us, settlement.attempts[-1].elapsed_us)
+
+
+def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallback) -> Grant:
+    """Charge or free the failed attempt, then hold the next route's worst case if every gate still lets it pass.
+
+    Raises: StateError.
+    """
+    tenant, decision_id = fallback.tenant, fallback.decision_id
+    found = _find(sql, tenant, decision_id)
+    if found.state != "open":
+        return Grant(granted=False, output_tokens=0)
+    cost = 0 if fallback.unbilled else found.held
+    release(sql, tenant, found.accounts, found.held, cost)
+    charged = found.charged + cost
+    accounts, verdict = _judge_again(sql, config, fallback, found, charged)
+    granted = verdict is not None and not verdict.denials
+    held = verdict.worst_usd_micros if verdict is not None and granted else 0
+    if granted:
+        reserve(sql, tenant, accounts, held)
+    sql.execute(
+        """UPDATE decision SET charged = ?, held = ?, route = ?, attempt = attempt + 1
+           WHERE tenant = ? AND decision_id = ?""",
+        charged,
+        held,
+        fallback.route if granted else found.route,
+        tenant,
+        decision_id,
+    )
+    if verdict is None or not granted:
+        return Grant(granted=False, output_tokens=0)
+    payload = {
+        "catalogue": config.catalogue_hash,
+        "decision": found.digest,
+        "decision_id": decision_id,
+        "reserved_usd_micros": held,
+        "route": fallback.route,
+    }
+    append_entry(sql, hasher, tenant, ACTION, fallback.at_us, payload)
+    return Grant(granted=True, output_tokens=verdict.output_tokens)
+
+
+def _judge_again(
+    sql: Sql, config: MediatorConfig, fallback: Fallback, found: _Open, charged: int
+) -> tuple[list[Account], Verdict | None]:
+    """The accounts as they stand, and the gates' word on the next route; None if this request never had that route."""
+    rows = sql.execute(
+        "SELECT snapshot FROM decision WHERE tenant = ? AND decision_id = ?", fallback.tenant, fallback.decision_id
+    )
+    snapshot = json.loads(str(rows[0][0]))
+    policy = policy_from_plain(snapshot["policy"])
+    input_bytes, images, choices, max_output_tokens, needs = snapshot["load"]
+    _, complexity, _, p_small_fails_ppm, expected = snapshot["classification"]
+    load = Load(
+        input_bytes, images, choices, max_output_tokens, expected, p_small_fails_ppm, complexity, frozenset(needs)
+    )
+    names = account_names(policy, config.cap_of(fallback.tenant), found.session.started_us)
+    accounts = read_accounts(sql, fallback.tenant, names)
+    funds = tuple(
+        fund._replace(left_usd_micros=max(0, fund.left_usd_micros - charged))
+        if fund.account == REQUEST_BUDGET
+        else fund
+        for fund in funds_of(policy, accounts)
+    )
+    allowed = config.allowed.get(fallback.tenant) if config.allowed else None
+    bounds = bounds_of(config.catalogue, policy, funds, config.configured, allowed, True)
+    for candidate in build_candidates(config.catalogue, snapshot["model"], load, {}):
+        if candidate.route.id == fallback.route:
+            return accounts, judge(candidate, load, bounds)
+    return accounts, None
+
+
+def sweep_in(sql: Sql, hasher: Hasher, now_us: int, everything: bool = False) -> int:
+    """Settle orphaned reservations at their worst case, flagged `unsettled`; returns how many.
+
+    Args: now_us: reservations that expired before it are orphans. everything: all are (no process that could still
+    settle them is alive).
+    """
+    rows = sql.execute(
+        "SELECT tenant, decision_id FROM decision WHERE expires_us < ? LIMIT ?",
+        2**53 - 1 if everything else now_us,
+        SWEEP_LIMIT,
+    )
+    for tenant, decision_id in rows:
+        assert isinstance(tenant, str)
+        assert isinstance(decision_id, str)
+        found = _find(sql, tenant, decision_id)
+        release(sql, tenant, found.accounts, found.held, found.held)
+        settlement = Settlement(
+            tenant=tenant,
+            decision_id=decision_id,
+            at_us=now_us,
+            route=found.route,
+            usage="unknown",
+            input_tokens=0,
+            output_tokens=0,
+            outcome="error",
+            first_byte_us=0,
+            elapsed_us=max(0, now_us - found.session.started_us),
+            attempts=(),
+        )
+        _close(sql, hasher, found, settlement, found.charged + found.held, "unsettled")
+    return len(rows)

@@ -1,0 +1,60 @@
+"""How a provider is reached: base URL and key, kept apart from what its models can do. A key never shows in a repr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from worker.errors import SettingsError
+from worker.routing.catalogue import Catalogue
+
+USER_AGENT = b"harpoon/0.1"
+POOL_HEADER = b"x-harpoon-pool"
+SIMULATED_HEADER = "x-harpoon-simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAccess:
+    """Where one provider's chat completions are, and the headers that open them."""
+
+    provider: str
+    chat_url: httpx.URL
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    names_pool: bool = False
+
+
+def chat_url(base_url: str) -> httpx.URL:
+    """`base_url` + /chat/completions; an empty path stands for /v1. Raises: SettingsError if it is no http(s) URL."""
+    try:
+        url = httpx.URL(base_url.strip())
+    except httpx.InvalidURL as problem:
+        raise SettingsError("a provider's base URL is not a URL") from problem
+    if url.scheme not in ("http", "https") or not url.host:
+        raise SettingsError("a provider's base URL must begin with https:// or http:// and name a host")
+    path = url.path.rstrip("/") or "/v1"
+    return url.copy_with(path=f"{path}/chat/completions", fragment=None)
+
+
+def build_access(
+    catalogue: Catalogue, base_urls: Mapping[str, str], api_keys: Mapping[str, str]
+) -> dict[str, ProviderAccess]:
+    """Access to every provider that has a base URL, by provider id. Raises: SettingsError."""
+    access: dict[str, ProviderAccess] = {}
+    for provider in catalogue.providers:
+        base_url = base_urls.get(provider.id)
+        if not base_url:
+            continue
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"accept-encoding", b"identity"),
+            (b"user-agent", USER_AGENT),
+        ]
+        key = api_keys.get(provider.id)
+        if key:
+            if not key.isascii() or any(character <= " " for character in key):
+                raise SettingsError(f"the API key of {provider.id} has characters no key has")
+            headers.append((b"authorization", b"Bearer " + key.encode()))
+        access[provider.id] = ProviderAccess(provider.id, chat_url(base_url), tuple(headers), provider.simulated)
+    return access

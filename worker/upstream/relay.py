@@ -1,0 +1,219 @@
+"""A provider's event stream on its way to the client: re-framed, made conformant, counted; bytes in, bytes out.
+
+Sans-io: `feed` takes whatever bytes arrived, cut anywhere, and returns the complete events to send on. Nothing is
+delayed but an unfinished event. Events that need no change leave as the bytes they came as.
+Framing: WHATWG server-sent events (CR, LF and CRLF end a line, an empty line ends an event).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from worker.errors import HarpoonError, MalformedRequest
+from worker.strict_json import parse_json
+from worker.upstream.wire import usage_of
+
+DONE = b"data: [DONE]\n\n"
+#: A single event may not be larger than this; real ones are a few hundred bytes.
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+#: Content events kept as they are until somebody needs to count them; then they are folded into two integers.
+_KEEP_EVENTS = 512
+
+
+class StreamBroken(HarpoonError):
+    """The provider's stream can't be read on: an error event, or something that is no event at all."""
+
+    status = 502
+    type = "upstream_error"
+    code = "stream_broken"
+
+
+class Relay:
+    """One stream. After `feed` returned the last event, `done` is true and `usage` holds what the provider reported.
+
+    Args: include_usage: whether the client asked for the usage chunk. closing: called once before `[DONE]` with the
+    relay; its bytes (a comment line) go in front. choices: how many finish reasons make the answer complete.
+    """
+
+    def __init__(self, include_usage: bool, closing: Callable[[Relay], bytes], choices: int = 1) -> None:
+        self.done = False
+        self.usage: tuple[int, int] | None = None
+        self._include_usage = include_usage
+        self._closing = closing
+        self._rest = b""
+        self._content_events: list[bytes] = []
+        self._counted_events = 0
+        self._counted_bytes = 0
+        self._choices = choices
+        self._finished: set[str] = set()
+        self._owed_usage = b""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has its finish reason: nothing of the answer is missing."""
+        return len(self._finished) >= self._choices
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The complete events that `chunk` finishes, ready to send. Raises: StreamBroken."""
+        data = self._rest + chunk if self._rest else chunk
+        if b"\r" in data:
+            # A CR at the end may be half of a CRLF, so it waits for the next byte.
+            held = data[-1:] if data.endswith(b"\r") else b""
+            data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        else:
+            held = b""
+        end = data.rfind(b"\n\n")
+        if end < 0:
+            self._rest = data + held
+            if len(self._rest) > MAX_EVENT_BYTES:
+                raise StreamBroken("the provider sent an event larger than the gateway reads")
+            return b""
+        self._rest = data[end + 2 :] + held
+        return b"".join([self._event(event) for event in data[:end].split(b"\n\n")])
+
+    def finish(self) -> bytes:
+        """What is still owed when the provider's bytes end. Raises: StreamBroken if the stream was cut off."""
+        # An event without its empty line may have been cut anywhere, so it is read even if it looks whole.
+        rest, self._rest = self._rest.strip(), b""
+        tail = self._any_event(rest) if rest and not self.done else b""
+        if self.done:
+            return tail
+        if not self.finished:
+            raise StreamBroken("the provider's stream ended before the answer did")
+        # Some providers never say [DONE]; the finish reason shows that nothing is missing.
+        return tail + self._end()
+
+    def counted_tokens(self) -> int:
+        """Output tokens as seen in the stream: one per content event, or a token per four bytes, whichever is more."""
+        self._fold()
+        return max(self._counted_events, -(-self._counted_bytes // 4))
+
+    def _event(self, event: bytes) -> bytes:
+        if not event or self.done:
+            return b""
+        if event.startswith(b"data: {") and b"\n" not in event:
+            unchanged = self._untouched(event)
+            if unchanged is None:
+                return self._rewritten(event[6:])
+            self._note(event)
+            return unchanged
+        if event.startswith(b":") and b"\n" not in event:
+            return event + b"\n\n"
+        return self._any_event(event)
+
+    def _untouched(self, event: bytes) -> bytes | None:
+        """The event with at most its empty usage member cut out or put in, or None if it has to be read.
+
+        A quote inside a JSON string is escaped, so these byte patterns can only be members.
+        """
+        if b'"finish_reason":null' not in event and b'"finish_reason": null' not in event:
+            return None
+        if b'"error"' in event or not event.endswith(b"}"):
+            return None
+        at = event.find(b'"usage"')
+        if at < 0:
+            return event[:-1] + b',"usage":null}\n\n' if self._include_usage else event + b"\n\n"
+        if not event.startswith(b'"usage":null', at):
+            return None
+        if self._include_usage:
+            return event + b"\n\n"
+        return event[: at - 1] + event[at + 12 :] + b"\n\n" if event[at - 1 : at] == b"," else None
+
+    def _any_event(self, event: bytes) -> bytes:
+        """An event of any legal form: several lines, a field without a space, a comment in between."""
+        lines = [line for line in event.split(b"\n") if line and not line.startswith(b":")]
+        data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+        if not data:
+            return b""
+        payload = b"\n".join(data).strip()
+        if payload == b"[DONE]":
+            return self._end()
+        return self._rewritten(payload)
+
+    def _rewritten(self, payload: bytes) -> bytes:
+        """An event that reports usage or misses a required field: read, mended, written again. Raises: StreamBroken."""
+        chunk = _read_chunk(payload)
+        usage = usage_of(chunk)
+        if usage is not None:
+            self.usage = usage
+        choices = chunk["choices"]
+        if not choices:
+            return _encode(chunk) if usage is not None and self._include_usage else b""
+        for index, choice in enumerate(choices):
+            choice.setdefault("index", index)
+            choice.setdefault("delta", {})
+            choice.setdefault("finish_reason", None)
+        reported = chunk.pop("usage", None)
+        if self._include_usage:
+            chunk["usage"] = None
+        encoded = _encode(chunk)
+        self._note(encoded[:-2])
+        if usage is not None and self._include_usage:
+            encoded += _encode({**chunk, "choices": [], "usage": reported})
+        return encoded
+
+    def _note(self, event: bytes) -> None:
+        self._content_events.append(event)
+        if len(self._content_events) >= _KEEP_EVENTS:
+            self._fold()
+
+    def _fold(self) -> None:
+        for event in self._content_events:
+            size = _content_bytes(event)
+            self._counted_events += size > 0
+            self._counted_bytes += size
+        self._content_events.clear()
+
+    def _end(self) -> bytes:
+        self.done = True
+        return self._owed_usage + self._closing(self) + DONE
+
+
+def _read_chunk(payload: bytes) -> dict[str, Any]:
+    """A chunk with a list of choices that are objects. Raises: StreamBroken for anything else, or an error event."""
+    try:
+        chunk: Any = parse_json(payload)
+    except HarpoonError as problem:
+        raise StreamBroken("the provider sent an event that is not JSON") from problem
+    if not isinstance(chunk, dict):
+        raise StreamBroken("the provider sent an event that is not an object")
+    if chunk.get("error"):
+        raise StreamBroken("the provider reported an error inside the stream")
+    choices = chunk.get("choices")
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        raise StreamBroken("the provider sent an event without choices")
+    return chunk
+
+
+def _encode(chunk: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(chunk, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
+
+
+def _content_bytes(event: bytes) -> int:
+    """UTF-8 bytes of generated text in one event: content, refusal, reasoning and tool arguments."""
+    try:
+        chunk = parse_json(event[6:])
+    except MalformedRequest:
+        return 0
+    total = 0
+    choices = chunk.get("choices") if isinstance(chunk, dict) else None
+    for choice in choices if isinstance(choices, list) else []:
+        delta = choice.get("delta") if isinstance(choice, dict) else None
+        if isinstance(delta, dict):
+            total += sum(_text_bytes(delta.get(field)) for field in ("content", "refusal", "reasoning_content"))
+            total += _text_bytes(delta.get("tool_calls"))
+    return total
+
+
+def _text_bytes(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    return len(json.dumps(value)) if value else 0
+
+
+def error_event(problem: HarpoonError) -> bytes:
+    """The in-band form of an error, for a stream that has begun."""
+    body = {"message": problem.message, "type": problem.type, "param": problem.param, "code": problem.code}
+    return _encode({"error": body})

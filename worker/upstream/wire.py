@@ -1,0 +1,237 @@
+"""OpenAI's chat bodies: what a caller may send, what goes upstream, and what must be in an answer.
+
+Bodies stay plain values checked by hand: unknown fields pass through untouched and in order, known fields must have the
+right type, and only three members are ever replaced or added on the way up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeGuard
+
+from worker.covenant.policy import NO_COVENANT, Policy, parse_covenant
+from worker.errors import MalformedRequest, UnreadableCovenant
+from worker.routing.catalogue import Route
+from worker.strict_json import JsonLimits, JsonObject, parse_decimal_json, parse_object
+
+ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
+MAX_CHOICES = 128
+MAX_MODEL_CHARACTERS = 256
+MAX_OUTPUT_TOKENS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A checked chat request: the body as it came, and what the gateway itself needs of it.
+
+    `max_output_tokens` 0 = the client set none; `include_usage` = the client asked for a usage chunk.
+    """
+
+    body: JsonObject
+    model: str
+    messages: list[Any]
+    stream: bool
+    include_usage: bool
+    max_output_tokens: int
+    choices: int
+    images: int
+    needs: tuple[str, ...]
+    policy: Policy
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_int(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_int(value) and 1 <= value <= MAX_OUTPUT_TOKENS
+
+
+_FIELD_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "stream": (lambda v: isinstance(v, bool), "true or false"),
+    "stream_options": (lambda v: isinstance(v, dict), "an object"),
+    "max_tokens": (_is_count, "a whole number of at least 1"),
+    "max_completion_tokens": (_is_count, "a whole number of at least 1"),
+    "n": (lambda v: _is_int(v) and 1 <= v <= MAX_CHOICES, f"a whole number from 1 to {MAX_CHOICES}"),
+    "temperature": (lambda v: _is_number(v) and 0 <= v <= 2, "a number from 0 to 2"),
+    "top_p": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
+    "frequency_penalty": (lambda v: _is_number(v) and -2 <= v <= 2, "a number from -2 to 2"),
+    "presence_penalty": (lambda v: _is_number(v) and -2 <= v <= 2, "a number from -2 to 2"),
+    "seed": (_is_int, "a whole number"),
+    "logprobs": (lambda v: isinstance(v, bool), "true or false"),
+    "top_logprobs": (lambda v: _is_int(v) and 0 <= v <= 20, "a whole number from 0 to 20"),
+    "tools": (lambda v: isinstance(v, list) and all(isinstance(t, dict) for t in v), "a list of objects"),
+    "tool_choice": (lambda v: isinstance(v, str | dict), "a string or an object"),
+    "response_format": (lambda v: isinstance(v, dict) and isinstance(v.get("type"), str), "an object with a type"),
+    "stop": (
+        lambda v: isinstance(v, str) or (isinstance(v, list) and all(isinstance(s, str) for s in v)),
+        "a string or a list of strings",
+    ),
+    "user": (lambda v: isinstance(v, str), "a string"),
+    "metadata": (lambda v: isinstance(v, dict), "an object"),
+}
+
+
+def parse_chat(body: bytes, covenant_header: str | None, limits: JsonLimits) -> ChatRequest:
+    """A request body, checked.
+
+    Args: covenant_header: the `x-harpoon-covenant` header, a JSON object, if there is one.
+    Raises: MalformedRequest; RequestTooLarge; UnreadableCovenant.
+    """
+    parsed = parse_object(body, limits)
+    values: Mapping[str, Any] = parsed.values
+    model = values.get("model")
+    if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARACTERS:
+        raise MalformedRequest("model must be a string: auto, a model id, or provider/model", param="model")
+    for field, value in values.items():
+        check = _FIELD_CHECKS.get(field)
+        if check is not None and value is not None and not check[0](value):
+            raise MalformedRequest(f"{field} must be {check[1]}", param=field)
+    messages = values.get("messages")
+    images = _check_messages(messages)
+    assert isinstance(messages, list)
+    options = values.get("stream_options") or {}
+    include_usage = options.get("include_usage")
+    if include_usage is not None and not isinstance(include_usage, bool):
+        raise MalformedRequest("stream_options.include_usage must be true or false", param="stream_options")
+    stream = values.get("stream") is True
+    if options and not stream:
+        raise MalformedRequest("stream_options is only allowed with stream: true", param="stream_options")
+    return ChatRequest(
+        body=parsed,
+        model=model,
+        messages=messages,
+        stream=stream,
+        include_usage=include_usage is True,
+        # A provider may obey either of the two, so the larger one is what can be spent.
+        max_output_tokens=max(values.get("max_completion_tokens") or 0, values.get("max_tokens") or 0),
+        choices=values.get("n") or 1,
+        images=images,
+        needs=_needs(values, images),
+        policy=_policy(parsed, covenant_header, limits),
+    )
+
+
+def _check_messages(messages: Any) -> int:
+    """Check the conversation's shape; returns how many images it holds."""
+    if not isinstance(messages, list) or not messages:
+        raise MalformedRequest("messages must be a list of at least one message", param="messages")
+    images = 0
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if not isinstance(message, dict):
+            raise MalformedRequest(f"{where} must be an object with role and content", param=where)
+        role = message.get("role")
+        if not isinstance(role, str) or role not in ROLES:
+            raise MalformedRequest(f"{where}.role must be one of {', '.join(sorted(ROLES))}", param=f"{where}.role")
+        content = message.get("content")
+        if isinstance(content, list):
+            images += _check_parts(content, where)
+        elif content is None:
+            if role not in ("assistant", "function"):
+                raise MalformedRequest(f"{where}.content is missing", param=f"{where}.content")
+        elif not isinstance(content, str):
+            raise MalformedRequest(f"{where}.content must be a string or a list of parts", param=f"{where}.content")
+    return images
+
+
+def _check_parts(parts: list[Any], where: str) -> int:
+    images = 0
+    for part in parts:
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise MalformedRequest(f"{where}.content parts must be objects with a type", param=f"{where}.content")
+        if part["type"] == "text" and not isinstance(part.get("text"), str):
+            raise MalformedRequest(f"{where}.content text parts need a text", param=f"{where}.content")
+        images += part["type"] == "image_url"
+    return images
+
+
+def _needs(values: Mapping[str, Any], images: int) -> tuple[str, ...]:
+    """The capabilities a model must have to serve this request."""
+    needs = ["chat"]
+    if values.get("tools"):
+        needs.append("tools")
+    if (values.get("response_format") or {}).get("type") in ("json_object", "json_schema"):
+        needs.append("json")
+    if images:
+        needs.append("vision")
+    return tuple(needs)
+
+
+def _policy(parsed: JsonObject, header: str | None, limits: JsonLimits) -> Policy:
+    in_body = parsed.raw.get("covenant")
+    if header is None and in_body is None:
+        return NO_COVENANT
+    if header is not None and in_body is not None:
+        raise UnreadableCovenant("give the covenant once: in the body or in x-harpoon-covenant", param="covenant")
+    try:
+        plain = parse_decimal_json(header if header is not None else in_body or "", limits)
+    except MalformedRequest as problem:
+        raise UnreadableCovenant(f"the covenant is not a JSON object: {problem.message}", param="covenant") from problem
+    if isinstance(plain, str | int | Decimal | list):
+        raise UnreadableCovenant(
+            'the covenant must be a JSON object, for example {"budget_usd": 2, "deadline_s": 30}', param="covenant"
+        )
+    return NO_COVENANT if plain is None else parse_covenant(plain)
+
+
+def upstream_body(request: ChatRequest, route: Route, output_tokens: int) -> bytes:
+    """The body for one route: its model id, usage asked for, an output limit if there is none; the rest untouched."""
+    replace: dict[str, str | None] = {"model": json.dumps(route.served_id)}
+    if "covenant" in request.body.raw:
+        replace["covenant"] = None
+    if request.stream and not request.include_usage:
+        options: Any = request.body.values.get("stream_options") or {}
+        replace["stream_options"] = json.dumps({**options, "include_usage": True})
+    if not request.max_output_tokens:
+        replace["max_completion_tokens"] = str(output_tokens)
+    return request.body.with_members(replace)
+
+
+def usage_of(answer: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Input and output tokens as the provider reports them, or None if it reports nothing usable."""
+    usage = answer.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if not _is_int(prompt) or not _is_int(completion):
+        return None
+    sane = 0 <= prompt <= MAX_OUTPUT_TOKENS and 0 <= completion <= MAX_OUTPUT_TOKENS
+    return (prompt, completion) if sane else None
+
+
+def conform_answer(answer: dict[str, Any]) -> bool:
+    """Add what OpenAI's schema requires and providers leave out; returns whether anything was added.
+
+    Raises: MalformedRequest if it is no chat completion at all.
+    """
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise MalformedRequest("the provider's answer has no choices")
+    changed = False
+    for index, choice in enumerate(choices):
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if not isinstance(message, dict):
+            raise MalformedRequest("the provider's answer has a choice without a message")
+        for target, field, value in (
+            (message, "refusal", None),
+            (message, "content", None),
+            (message, "role", "assistant"),
+            (choice, "logprobs", None),
+            (choice, "finish_reason", "stop"),
+            (choice, "index", index),
+        ):
+            if field not in target:
+                target[field] = value
+                changed = True
+    if answer.get("object") != "chat.completion":
+        answer["object"] = "chat.completion"
+        changed = True
+    return changed

@@ -89,15 +89,15 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
         "decision_id": facts.decision_id,
     }
     if not decision.ranking:
-        _record(sql, facts, "denied", "", 0, accounts, digest, snapshot)
-        append_entry(sql, hasher, tenant, DENY, facts.at_us, payload)
+        sequence = append_entry(sql, hasher, tenant, DENY, facts.at_us, payload, snapshot.decode())
+        _record(sql, facts, "denied", "", 0, accounts, digest, sequence)
         return Admission(facts.decision_id, digest, (), 0, 0, _refusal(decision))
     best = decision.ranking[0]
     route, verdict = decision.candidates[best].route.id, decision.verdicts[best]
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
-    _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, snapshot)
     payload |= {"reserved_usd_micros": verdict.worst_usd_micros, "route": route}
-    append_entry(sql, hasher, tenant, ACTION, facts.at_us, payload)
+    sequence = append_entry(sql, hasher, tenant, ACTION, facts.at_us, payload, snapshot.decode())
+    _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, sequence)
     return Admission(
         decision_id=facts.decision_id,
         digest=digest,
@@ -126,12 +126,12 @@ def _record(
     held: int,
     accounts: list[Account],
     digest: str,
-    snapshot: bytes,
+    sequence: int,
 ) -> None:
     """Write the decision; an open one holds money until its time limit and the grace have passed."""
     sql.execute(
         """INSERT INTO decision (tenant, decision_id, request_id, at_us, state, route, attempt, held, expires_us,
-           charged, accounts, session_id, user_id, digest, snapshot, outcome)
+           charged, accounts, session_id, user_id, digest, seq, outcome)
            VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, '')""",
         facts.tenant,
         facts.decision_id,
@@ -145,7 +145,7 @@ def _record(
         facts.session_id,
         facts.user_id,
         digest,
-        snapshot.decode(),
+        sequence,
     )
 
 
@@ -177,15 +177,19 @@ def _refusal(decision: Decision) -> Refusal:
     """What stands in the way: only money, only an outage, or the policy; with every reason, most frequent first."""
     kinds = {_kind(verdict) for verdict in decision.verdicts}
     kind = BUDGET if BUDGET in kinds else UNAVAILABLE if UNAVAILABLE in kinds else POLICY
-    reasons: dict[str, int] = {}
+    count = len(decision.verdicts)
+    found: dict[tuple[str, str, int], list[int]] = {}
     for verdict in decision.verdicts:
         for denial in verdict.denials:
-            text = f"{denial.code}: {denial.subject}"
-            if denial.bound or denial.value:
-                text += f" ({denial.value} against {denial.bound})"
-            reasons[text] = reasons.get(text, 0) + 1
-    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return Refusal(kind, tuple(f"{text} [{count} of {len(decision.verdicts)}]" for text, count in ordered))
+            found.setdefault((denial.code, denial.subject, denial.bound), []).append(denial.value)
+    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return Refusal(kind, tuple(f"{_reason(*key, values)} [{len(values)} of {count}]" for key, values in ordered))
+
+
+def _reason(code: str, subject: str, bound: int, values: list[int]) -> str:
+    """One reason of many candidates, with the value that came nearest to the bound."""
+    nearest = min(values, key=lambda value: abs(value - bound))
+    return f"{code}: {subject}" + (f" ({nearest} against {bound})" if bound or nearest else "")
 
 
 def _kind(verdict: Verdict) -> str:

@@ -6,14 +6,14 @@ A host hands over its environment as a mapping; nothing here looks anything up b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from worker.admitting import MediatorConfig, catalogue_hash
 from worker.api.auth import Keyring
 from worker.errors import HarpoonError, SettingsError
 from worker.money import parse_usd
 from worker.ports import Hasher
-from worker.routing.catalogue import CompiledCatalogue, compile_catalogue, parse_catalogue
+from worker.routing.catalogue import Catalogue, CompiledCatalogue, compile_catalogue, parse_catalogue
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
 from worker.services import Limits
 from worker.strict_json import JsonLimits, parse_json
@@ -99,7 +99,8 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
     Raises: SettingsError or CatalogueError naming the setting.
     """
     values = {setting.name: given.get(setting.name) or setting.default for setting in SETTINGS}
-    catalogue = _catalogue(values["HARPOON_CATALOGUE_JSON"])
+    source = _catalogue(values["HARPOON_CATALOGUE_JSON"])
+    access = _access(values, source, simulator_url)
     default_cap, caps = _budgets(values["HARPOON_BUDGET_USD"])
     estimates = _choice(values, "HARPOON_ESTIMATES", ("observed", "catalogue"))
     return Configuration(
@@ -107,8 +108,8 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
         open_access=_choice(values, "HARPOON_OPEN", ("0", "1")) == "1",
         default_cap=default_cap,
         caps=caps,
-        catalogue=catalogue,
-        access=_access(values, catalogue, simulator_url),
+        catalogue=compile_catalogue(_in_force(source, access)),
+        access=access,
         frozen_estimates=estimates == "catalogue",
         limits=Limits(
             json=JsonLimits(max_bytes=_whole(values, "HARPOON_MAX_BODY_BYTES", 1, 100 * 1024 * 1024)),
@@ -121,13 +122,25 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
     )
 
 
-def _catalogue(text: str) -> CompiledCatalogue:
+def _catalogue(text: str) -> Catalogue:
     if not text:
-        return compile_catalogue(DEFAULT_CATALOGUE)
+        return DEFAULT_CATALOGUE
     try:
-        return compile_catalogue(parse_catalogue(parse_json(text.encode())))
+        catalogue = parse_catalogue(parse_json(text.encode()))
+        compile_catalogue(catalogue)
     except HarpoonError as problem:
         raise SettingsError(f"the catalogue can't be used: {problem.message}") from problem
+    return catalogue
+
+
+def _in_force(source: Catalogue, access: Mapping[str, ProviderAccess]) -> Catalogue:
+    """The catalogue without a simulator that is off: a stand-in is no candidate where the real thing serves."""
+    off = {provider.id for provider in source.providers if provider.simulated and provider.id not in access}
+    return replace(
+        source,
+        providers=tuple(provider for provider in source.providers if provider.id not in off),
+        offers=tuple(offer for offer in source.offers if offer.provider not in off),
+    )
 
 
 def _budgets(text: str) -> tuple[int | None, dict[str, int]]:
@@ -145,14 +158,12 @@ def _budgets(text: str) -> tuple[int | None, dict[str, int]]:
     return default, caps
 
 
-def _access(
-    values: Mapping[str, str], catalogue: CompiledCatalogue, simulator_url: str | None
-) -> dict[str, ProviderAccess]:
+def _access(values: Mapping[str, str], source: Catalogue, simulator_url: str | None) -> dict[str, ProviderAccess]:
     """A provider is configured by its key where it has a public address, else by its base URL."""
     simulator = _choice(values, "HARPOON_SIMULATOR", ("auto", "off", "on"))
     base_urls: dict[str, str] = {}
     keys: dict[str, str] = {}
-    for provider in catalogue.source.providers:
+    for provider in source.providers:
         if provider.id == SIMULATOR:
             continue
         prefix = provider.id.replace("-", "_").translate(_UPPER)
@@ -161,10 +172,10 @@ def _access(
             base_urls[provider.id] = base_url or provider.default_base_url
             keys[provider.id] = key
     if simulator == "on" or (simulator == "auto" and not base_urls):
-        for provider in catalogue.source.providers:
+        for provider in source.providers:
             if provider.simulated:
                 base_urls[provider.id] = simulator_url or provider.default_base_url
-    return build_access(catalogue.source, base_urls, keys)
+    return build_access(source, base_urls, keys)
 
 
 _UPPER = {

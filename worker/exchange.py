@@ -13,7 +13,7 @@ from worker.mediator import MediatorPort
 from worker.ports import Clock
 from worker.routing.candidates import BYTES_PER_TOKEN
 from worker.routing.catalogue import CompiledCatalogue, Route
-from worker.upstream.attempts import AttemptLimits, Ended, Reserve, Send, attempt_flow
+from worker.upstream.attempts import CALLED_OFF, AttemptLimits, Ended, Reserve, Send, attempt_flow
 from worker.upstream.dispatch import Dispatcher, Reply
 from worker.upstream.wire import ChatRequest, upstream_body, usage_of
 
@@ -23,7 +23,10 @@ REPORTED, COUNTED, NONE, UNKNOWN = "reported", "counted", "none", "unknown"
 
 @dataclass(slots=True)
 class Exchange:
-    """The running account of one request. `started_us` is on the monotonic clock."""
+    """The running account of one request; `may_owe`: what is held for it may be spent already.
+
+    `started_us` is on the monotonic clock.
+    """
 
     facts: Facts
     admission: Admission
@@ -32,7 +35,7 @@ class Exchange:
     route: Route
     attempts: list[Attempt] = field(default_factory=list)
     reply: Reply | None = None
-    sending: bool = False
+    may_owe: bool = False
     first_byte_us: int = 0
 
     @property
@@ -98,12 +101,15 @@ async def run_attempts(
                 exchange.route = step.route
                 body = upstream_body(exchange.request, step.route, output_tokens)
                 began_us = clock.monotonic_us()
-                exchange.sending = True
-                reply = await dispatcher.send(step.route, body, stream=exchange.request.stream)
-                exchange.sending = False
-                now_us = clock.monotonic_us()
-                cause = reply.ended.cause
-                exchange.attempts.append(Attempt(step.route.id, cause, reply.status, now_us - began_us))
+                exchange.may_owe = True
+                cause, status = CALLED_OFF, 0
+                try:
+                    reply = await dispatcher.send(step.route, body, stream=exchange.request.stream)
+                    cause, status = reply.ended.cause, reply.status
+                    exchange.may_owe = not reply.ended.unbilled
+                finally:
+                    now_us = clock.monotonic_us()
+                    exchange.attempts.append(Attempt(step.route.id, cause, status, now_us - began_us))
                 exchange.reply = reply
                 exchange.first_byte_us = now_us - exchange.started_us
                 step = flow.send(reply.ended)
@@ -113,6 +119,7 @@ async def run_attempts(
                 grant = await mediator.advance(
                     Fallback(facts.tenant, facts.decision_id, clock.now_us(), step.route.id, step.unbilled)
                 )
+                exchange.may_owe = False
                 output_tokens = grant.output_tokens
                 step = flow.send(grant.granted)
     except StopIteration:

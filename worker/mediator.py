@@ -74,14 +74,15 @@ class Mediator:
 
 def _read_in(sql: Sql, tenant: str, decision_id: str) -> dict[str, Any] | None:
     rows = sql.execute(
-        """SELECT request_id, at_us, state, digest, snapshot, charged, outcome FROM decision
-           WHERE tenant = ? AND decision_id = ?""",
+        """SELECT d.request_id, d.at_us, d.state, d.digest, l.evidence, d.charged, d.outcome
+           FROM decision d JOIN ledger l ON l.tenant = d.tenant AND l.seq = d.seq
+           WHERE d.tenant = ? AND d.decision_id = ?""",
         tenant,
         decision_id,
     )
     if not rows:
         return None
-    request_id, at_us, state, digest, snapshot, charged, outcome = rows[0]
+    request_id, at_us, state, digest, evidence, charged, outcome = rows[0]
     return {
         "id": decision_id,
         "request_id": request_id,
@@ -90,5 +91,5 @@ def _read_in(sql: Sql, tenant: str, decision_id: str) -> dict[str, Any] | None:
         "decision_digest": digest,
         "charged_usd_micros": charged,
         "outcome": json.loads(str(outcome)) if outcome else None,
-        "decision": json.loads(str(snapshot)),
+        "decision": json.loads(str(evidence)),
     }

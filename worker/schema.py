@@ -22,25 +22,27 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # state: denied | open | settled | unsettled. While it is open, `held` micro-dollars are reserved for attempt
         # number `attempt` on `route`, until `expires_us`; once `unsettled`, `held` is the part of `charged` that nobody
         # knows yet, until a late settlement corrects it. `charged` is what the attempts so far cost; `outcome` the
-        # settlement as JSON, empty until there is one; `snapshot` the canonical JSON that `digest` hashes.
+        # settlement as JSON, empty until there is one; `seq` the ledger entry that holds what `digest` hashes. Rows are
+        # small because they change: what never changes lies in the ledger.
         """CREATE TABLE decision (
             tenant TEXT NOT NULL, decision_id TEXT NOT NULL, request_id TEXT NOT NULL, at_us INTEGER NOT NULL,
             state TEXT NOT NULL, route TEXT NOT NULL, attempt INTEGER NOT NULL, held INTEGER NOT NULL,
             expires_us INTEGER, charged INTEGER NOT NULL, accounts TEXT NOT NULL, session_id TEXT NOT NULL,
-            user_id TEXT NOT NULL, digest TEXT NOT NULL, snapshot TEXT NOT NULL, outcome TEXT NOT NULL,
+            user_id TEXT NOT NULL, digest TEXT NOT NULL, seq INTEGER NOT NULL, outcome TEXT NOT NULL,
             PRIMARY KEY (tenant, decision_id)
-        )""",
+        ) WITHOUT ROWID""",
         "CREATE INDEX decision_held ON decision (expires_us) WHERE expires_us IS NOT NULL",
         """CREATE TABLE estimate (
             tenant TEXT NOT NULL, route TEXT NOT NULL, samples INTEGER NOT NULL, ratio_ppm INTEGER NOT NULL,
             failures INTEGER NOT NULL, open_until_us INTEGER NOT NULL,
             PRIMARY KEY (tenant, route)
         ) WITHOUT ROWID""",
+        # evidence: the canonical JSON whose digest the entry names, if there is any; it may be moved away by retention.
         """CREATE TABLE ledger (
-            tenant TEXT NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL, kind TEXT NOT NULL,
-            entry TEXT NOT NULL, leaf_hash BLOB NOT NULL,
-            PRIMARY KEY (tenant, seq)
-        ) WITHOUT ROWID""",
+            id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL,
+            kind TEXT NOT NULL, entry TEXT NOT NULL, leaf_hash BLOB NOT NULL, evidence TEXT,
+            UNIQUE (tenant, seq)
+        )""",
         """CREATE TABLE outbox (
             id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, event_id TEXT NOT NULL UNIQUE, at_us INTEGER NOT NULL,
             event TEXT NOT NULL

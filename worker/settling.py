@@ -31,6 +31,8 @@ from worker.routing.candidates import Load, build_candidates, cost_usd_micros
 from worker.routing.estimates import UNHEALTHY_CAUSES, record_answer, record_failure
 from worker.sessions.event import Session, session_completed
 
+#: Made once: json.dumps would make an encoder at each call.
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 #: Orphans settled in one sweep, so that a sweep stays a short transaction.
 SWEEP_LIMIT = 200
 
@@ -116,7 +118,7 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
         state,
         state,
         charged,
-        json.dumps(outcome, separators=(",", ":")),
+        _COMPACT.encode(outcome),
         tenant,
         decision_id,
     )
@@ -198,7 +200,10 @@ def _judge_again(
 ) -> tuple[list[Account], Verdict | None]:
     """The accounts as they stand, and the gates' word on the next route; None if this request never had that route."""
     rows = sql.execute(
-        "SELECT snapshot FROM decision WHERE tenant = ? AND decision_id = ?", fallback.tenant, fallback.decision_id
+        """SELECT l.evidence FROM decision d JOIN ledger l ON l.tenant = d.tenant AND l.seq = d.seq
+           WHERE d.tenant = ? AND d.decision_id = ?""",
+        fallback.tenant,
+        fallback.decision_id,
     )
     snapshot = json.loads(str(rows[0][0]))
     policy = policy_from_plain(snapshot["policy"])

@@ -12,13 +12,18 @@ import threading
 
 from gateway.adapters.sqlite_sql import SqliteSettings, open_connection
 
+#: PASSIVE rounds before the write lock is taken: each leaves only what was written while it ran.
+PASSIVE_ROUNDS = 6
+FEW_PAGES = 512
+
 
 class Checkpointer:
     """Moves a grown write-ahead log into its database file, with an own thread and connection.
 
-    First PASSIVE, which blocks nobody and does nearly all of the work, then TRUNCATE, which needs the write lock but
-    finds little left to do. While it does, `is_finishing` asks this process's writer to hold back: a writer that
-    never pauses would keep the lock to itself, and the log would grow without end.
+    First PASSIVE, which blocks nobody, as often as it takes until only what was written meanwhile is left; then
+    TRUNCATE, which needs the write lock but finds little left to do. While it does, `is_finishing` asks this
+    process's writer to hold back: a writer that never pauses would keep the lock to itself, and the log would grow
+    without end.
     """
 
     def __init__(self, path: str, settings: SqliteSettings) -> None:
@@ -75,7 +80,10 @@ class Checkpointer:
         # On failure the log still keeps every commit, and a disk that fails shows itself to the next transaction.
         try:
             with contextlib.suppress(sqlite3.Error):
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                for _ in range(PASSIVE_ROUNDS):
+                    _, in_log, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    if in_log - moved <= FEW_PAGES:
+                        break
                 self.is_finishing = True
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:

@@ -43,10 +43,10 @@ class SqliteSettings:
     #: How long another process may keep the write lock before our waiting transactions fail.
     busy_limit_us: int = 5_000_000
     #: First and longest pause between two tries for the write lock; pauses double.
-    busy_first_pause_us: int = 500
+    busy_first_pause_us: int = 1_000
     busy_longest_pause_us: int = 16_000
     #: The write-ahead log is checkpointed once it is larger than this.
-    checkpoint_wal_bytes: int = 32 * 1024 * 1024
+    checkpoint_wal_bytes: int = 128 * 1024 * 1024
     #: Its size is looked at once in so many commits.
     commits_per_checkpoint_look: int = 16
     #: How long the last step of a checkpoint may wait for readers while it holds the write lock.

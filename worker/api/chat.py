@@ -12,7 +12,8 @@ import json
 
 from worker.admission import BUDGET, UNAVAILABLE, Facts, Refusal
 from worker.api.answers import JSON_TYPE, Headers, Receive, Scope, Send, header_of, send_body, send_error
-from worker.api.relaying import relay_stream
+from worker.api.relaying import Watch, relay_stream
+from worker.canon import codes
 from worker.classification import prompt_text
 from worker.covenant.policy import Policy
 from worker.errors import (
@@ -23,14 +24,17 @@ from worker.errors import (
     NothingAdmissible,
     RequestTooLarge,
 )
-from worker.exchange import ERROR, NONE, SUCCESS, TIMED_OUT, UNKNOWN, Exchange, run_attempts
+from worker.exchange import ERROR, LEFT, NONE, SUCCESS, TIMED_OUT, UNKNOWN, Exchange, run_attempts
 from worker.money import usd_text
+from worker.ports import Ids
 from worker.routing.candidates import cost_usd_micros, requested_routes
 from worker.services import Services
 from worker.upstream import attempts
 from worker.upstream.wire import parse_chat
 
 COVENANT_HEADER = b"x-harpoon-covenant"
+#: What the message of a refusal names, by what stands in the way.
+_DECISIVE = {BUDGET: codes.COST_BOUND_EXCEEDED, UNAVAILABLE: codes.PROVIDER_AVAILABLE}
 MAX_ID_CHARACTERS = 128
 
 
@@ -63,11 +67,12 @@ class ChatCompletions:
         covenant = header_of(scope, COVENANT_HEADER)
         request = parse_chat(body, covenant, services.limits.json)
         requested_routes(services.catalogue, request.model)
+        at_us = services.clock.now_us()
         facts = Facts(
             tenant=tenant,
-            decision_id=services.ids.new("dec"),
+            decision_id=decision_id(at_us, services.ids),
             request_id=headers[0][1].decode(),
-            at_us=services.clock.now_us(),
+            at_us=at_us,
             request_digest=request_digest(body, covenant),
             model=request.model,
             policy=request.policy,
@@ -94,6 +99,8 @@ class ChatCompletions:
     async def _serve(self, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> None:
         """From admission to settlement; whatever is raised, the exchange is settled first."""
         services = self._services
+        # Nobody reads a stream whose client has left. A plain answer is waited for: its usage is worth knowing.
+        watch = Watch(receive) if exchange.request.stream else None
         left_us = exchange.facts.time_limit_us - (services.clock.monotonic_us() - exchange.started_us)
         try:
             async with services.clock.timeout(max(1, left_us)):
@@ -105,25 +112,39 @@ class ChatCompletions:
                     services.clock,
                     services.limits.attempts,
                 )
-        except TimeoutError:
-            await self._settle(exchange, TIMED_OUT, UNKNOWN if exchange.sending else NONE, (0, 0))
-            problem = DeadlineExceeded("the deadline passed before an answer came; nothing more was tried")
-            await send_error(send, problem, self._headers(exchange, headers))
-            return
-        except BaseException:
-            await self._settle(exchange, ERROR, UNKNOWN if exchange.sending else NONE, (0, 0))
+        except BaseException as reason:
+            if await self._broken_off(exchange, headers, watch, send, reason):
+                return
             raise
         if reply.ended.cause != attempts.OK:
+            if watch is not None:
+                await watch.stop()
             usage = NONE if reply.ended.unbilled else UNKNOWN
             await self._settle(exchange, ERROR, usage, (0, 0))
             failure = reply.rejection or AllRoutesDown(
                 "no route answered: " + ", then ".join(f"{a.route} ({a.cause})" for a in exchange.attempts)
             )
             await send_error(send, failure, self._headers(exchange, headers))
-        elif exchange.request.stream:
-            await relay_stream(services, exchange, self._headers(exchange, headers), receive, send)
+        elif watch is not None:
+            await relay_stream(services, exchange, self._headers(exchange, headers), watch, send)
         else:
             await self._answer(exchange, headers, send)
+
+    async def _broken_off(
+        self, exchange: Exchange, headers: Headers, watch: Watch | None, send: Send, reason: BaseException
+    ) -> bool:
+        """Settle what ended before an answer began; whether that is all: the deadline passed, or the client left."""
+        if watch is not None:
+            await watch.stop()
+        usage = UNKNOWN if exchange.may_owe else NONE
+        if isinstance(reason, TimeoutError):
+            await self._settle(exchange, TIMED_OUT, usage, (0, 0))
+            problem = DeadlineExceeded("the deadline passed before an answer came; nothing more was tried")
+            await send_error(send, problem, self._headers(exchange, headers))
+            return True
+        left = watch is not None and watch.left
+        await self._settle(exchange, LEFT if left else ERROR, usage, (0, 0))
+        return left
 
     async def _answer(self, exchange: Exchange, headers: Headers, send: Send) -> None:
         """A plain answer: priced, sent, settled."""
@@ -190,6 +211,11 @@ def request_digest(body: bytes, covenant: str | None) -> str:
     return "sha256:" + hashlib.sha256(body + tail).hexdigest()
 
 
+def decision_id(at_us: int, ids: Ids) -> str:
+    """`dec_` + 14 hexadecimal digits of time and 18 of randomness: neighbours in time are neighbours on disk."""
+    return f"dec_{at_us:014x}{ids.new('r')[2:20]}"
+
+
 def _identifier(value: str | None) -> str:
     return value[:MAX_ID_CHARACTERS] if value and value.isascii() else ""
 
@@ -215,9 +241,20 @@ def policy_text(policy: Policy) -> str:
     return "; ".join(parts)
 
 
+def _decisive_reason(refusal: Refusal) -> str:
+    """The most frequent reason of the kind that stands in the way; a provider without a key only if nothing else."""
+    decisive = _DECISIVE.get(refusal.kind)
+    found = [
+        reason
+        for reason in refusal.reasons
+        if (decisive in reason if decisive else codes.PROVIDER_CONFIGURED not in reason)
+    ]
+    return (found or list(refusal.reasons) or ["no route serves it"])[0]
+
+
 def refusal_error(refusal: Refusal, facts: Facts) -> HarpoonError:
     """The refusal as an error: what stands in the way, and every reason."""
-    first = refusal.reasons[0] if refusal.reasons else "no route serves it"
+    first = _decisive_reason(refusal)
     if refusal.kind == BUDGET:
         return BudgetExceeded(f"no route fits the budget: {first}", details=refusal.reasons)
     if refusal.kind == UNAVAILABLE:

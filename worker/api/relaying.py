@@ -26,7 +26,7 @@ STREAM_HEADERS: Headers = [
 ]
 
 
-class _Watch:
+class Watch:
     """Notices that the client left, and breaks off whatever the request's task waits for."""
 
     def __init__(self, receive: Receive) -> None:
@@ -53,7 +53,7 @@ class _Watch:
                 self._task.uncancel()
 
 
-async def relay_stream(services: Services, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> None:
+async def relay_stream(services: Services, exchange: Exchange, headers: Headers, watch: Watch, send: Send) -> None:
     """Send the open stream of `exchange` to the client, then settle it with what was reported or counted."""
     reply = exchange.reply
     assert reply is not None
@@ -63,11 +63,10 @@ async def relay_stream(services: Services, exchange: Exchange, headers: Headers,
         closing_cost[0] = cost_usd_micros(exchange.route, *_tokens(exchange, relay))
         return f": harpoon-cost-usd {usd_text(closing_cost[0])}\n\n".encode()
 
-    relay = Relay(exchange.request.include_usage, closing)
-    await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS + headers})
-    watch = _Watch(receive)
+    relay = Relay(exchange.request.include_usage, closing, exchange.request.choices)
     outcome, tail = ERROR, b""
     try:
+        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS + headers})
         outcome, tail = await _pump(services, exchange, relay, send)
     except asyncio.CancelledError:
         outcome = LEFT

@@ -63,24 +63,21 @@ def success_floor_ppm(floors: QualityFloors, quality: str | None) -> int:
 def judge(candidate: Candidate, load: Load, bounds: Bounds) -> Verdict:
     """Every reason against a candidate, or what it may reserve."""
     denials: list[Denial] = []
-    route = candidate.route
-    if bounds.allowed is not None and route.provider not in bounds.allowed:
-        denials.append(Denial(codes.AUTHORITY_BOUNDARY_FAIL, route.provider, 0, 0))
+    if bounds.allowed is not None and candidate.route.provider not in bounds.allowed:
+        denials.append(Denial(codes.AUTHORITY_BOUNDARY_FAIL, candidate.route.provider, 0, 0))
     output, worst = _money(candidate, load, bounds, denials)
     _invariants(candidate, load, bounds, denials)
     if not bounds.catalogue_is_canon:
         denials.append(Denial(codes.MISSING_CANON_PREREQS, "catalogue", 0, 0))
-    if candidate.risk_ppm > bounds.weights.max_risk_ppm:
-        denials.append(
-            Denial(codes.RISK_BOUND_EXCEEDED, "max_risk_ppm", bounds.weights.max_risk_ppm, candidate.risk_ppm)
-        )
-    elif bounds.weights.private_only and not route.private:
+    weights = bounds.weights
+    if candidate.risk_ppm > weights.max_risk_ppm:
+        denials.append(Denial(codes.RISK_BOUND_EXCEEDED, "max_risk_ppm", weights.max_risk_ppm, candidate.risk_ppm))
+    elif weights.private_only and not candidate.route.private:
         denials.append(Denial(codes.RISK_BOUND_EXCEEDED, "private_pool", 1, 0))
-    if candidate.success_ppm < bounds.success_floor_ppm:
-        denials.append(
-            Denial(codes.SUCCESS_PROB_TOO_LOW, "success_ppm", bounds.success_floor_ppm, candidate.success_ppm)
-        )
-    return Verdict(tuple(denials), output, worst)
+    floor = bounds.success_floor_ppm
+    if candidate.success_ppm < floor:
+        denials.append(Denial(codes.SUCCESS_PROB_TOO_LOW, "success_ppm", floor, candidate.success_ppm))
+    return Verdict(tuple(denials) if denials else (), output, worst)
 
 
 def _money(candidate: Candidate, load: Load, bounds: Bounds, denials: list[Denial]) -> tuple[int, int]:
@@ -89,47 +86,58 @@ def _money(candidate: Candidate, load: Load, bounds: Bounds, denials: list[Denia
     The input bound is one token per byte. Without a limit from the client, the limit sent up is what is affordable.
     """
     route = candidate.route
-    price = bounds.max_price_per_mtok
-    if price is not None and max(route.input_price, route.output_price) > price:
-        dearest = max(route.input_price, route.output_price)
-        denials.append(Denial(codes.COST_BOUND_EXCEEDED, "per_1m_tokens", price, dearest))
+    wished, worst_input = load.max_output_tokens, candidate.worst_input_usd_micros
     per_token = route.output_price * load.choices
-    output = load.max_output_tokens or candidate.output_limit
+    output = wished or candidate.output_limit
+    if bounds.max_price_per_mtok is not None:
+        dearest = max(route.input_price, route.output_price)
+        if dearest > bounds.max_price_per_mtok:
+            denials.append(Denial(codes.COST_BOUND_EXCEEDED, "per_1m_tokens", bounds.max_price_per_mtok, dearest))
     for account, left in bounds.funds:
-        if load.max_output_tokens:
-            worst = candidate.worst_input_usd_micros + -(-output * per_token // MILLION)
-        else:
-            affordable = left - candidate.worst_input_usd_micros
+        least = wished
+        if not wished:
             if per_token:
-                output = min(output, max(0, affordable) * MILLION // per_token)
-            least = min(bounds.min_output_tokens, candidate.output_limit)
-            worst = candidate.worst_input_usd_micros + -(-max(output, least) * per_token // MILLION)
+                output = min(output, max(0, left - worst_input) * MILLION // per_token)
+            least = max(output, min(bounds.min_output_tokens, candidate.output_limit))
+        worst = worst_input + -(-least * per_token // MILLION)
         if worst > left:
             denials.append(Denial(codes.COST_BOUND_EXCEEDED, account, left, worst))
-    return output, candidate.worst_input_usd_micros + -(-output * per_token // MILLION)
+    return output, worst_input + -(-output * per_token // MILLION)
+
+
+#: Denials that say nothing but which invariant was violated, made once.
+_PLAIN = {
+    invariant: Denial(codes.INVARIANT_VIOLATION, invariant, 0, 0)
+    for invariant in (
+        codes.MODEL_CAPABILITY,
+        codes.POLICY_REQUIREMENT,
+        codes.POLICY_RESIDENCY,
+        codes.PROVIDER_CONFIGURED,
+    )
+}
 
 
 def _invariants(candidate: Candidate, load: Load, bounds: Bounds, denials: list[Denial]) -> None:
     route, policy = candidate.route, bounds.policy
-    requested = load.max_output_tokens
-    window = route.context_window_tokens
-    if candidate.input_tokens + requested > window or candidate.output_limit < 1:
-        needed = candidate.input_tokens + max(1, requested)
+    wished, window = load.max_output_tokens, route.context_window_tokens
+    if candidate.input_tokens + wished > window or candidate.output_limit < 1:
+        needed = candidate.input_tokens + max(1, wished)
         denials.append(Denial(codes.INVARIANT_VIOLATION, codes.CONTEXT_WINDOW, window, needed))
-    elif requested > route.max_output_tokens:
-        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.CONTEXT_WINDOW, route.max_output_tokens, requested))
+    elif wished > route.max_output_tokens:
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.CONTEXT_WINDOW, route.max_output_tokens, wished))
     if not load.needs <= route.capabilities:
-        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.MODEL_CAPABILITY, 0, 0))
+        denials.append(_PLAIN[codes.MODEL_CAPABILITY])
     if policy.deadline_us is not None and candidate.ttv_us > policy.deadline_us:
         denials.append(Denial(codes.INVARIANT_VIOLATION, codes.POLICY_DEADLINE, policy.deadline_us, candidate.ttv_us))
     if policy.requirements and not route.attests.issuperset(policy.requirements):
-        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.POLICY_REQUIREMENT, 0, 0))
-    if not allows_region(policy, route.regions):
-        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.POLICY_RESIDENCY, 0, 0))
+        denials.append(_PLAIN[codes.POLICY_REQUIREMENT])
+    if (policy.residency or policy.residency_exclude) and not allows_region(policy, route.regions):
+        denials.append(_PLAIN[codes.POLICY_RESIDENCY])
     if candidate.observation.open:
-        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.PROVIDER_AVAILABLE, 0, candidate.observation.failures))
+        failures = candidate.observation.failures
+        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.PROVIDER_AVAILABLE, 0, failures))
     if route.provider not in bounds.configured:
-        denials.append(Denial(codes.INVARIANT_VIOLATION, codes.PROVIDER_CONFIGURED, 0, 0))
+        denials.append(_PLAIN[codes.PROVIDER_CONFIGURED])
 
 
 def judge_all(candidates: Sequence[Candidate], load: Load, bounds: Bounds) -> list[Verdict]:

@@ -26,10 +26,19 @@ def leaf_hash(hasher: Hasher, entry: bytes) -> bytes:
     return hasher.sha3_256(LEAF_PREFIX + entry)
 
 
-def append_entry(sql: Sql, hasher: Hasher, tenant: str, kind: str, at_us: int, payload: Mapping[str, Any]) -> int:
+def append_entry(
+    sql: Sql,
+    hasher: Hasher,
+    tenant: str,
+    kind: str,
+    at_us: int,
+    payload: Mapping[str, Any],
+    evidence: str | None = None,
+) -> int:
     """Append one entry to the tenant's log inside the open transaction; returns its sequence number, from 0.
 
-    The log itself says how long it is: nothing about it is cached across transactions. Raises: CanonicalError.
+    The log itself says how long it is: nothing about it is cached across transactions. `evidence` is kept beside the
+    entry; the entry's payload holds its digest. Raises: CanonicalError.
     """
     last = sql.execute("SELECT MAX(seq) FROM ledger WHERE tenant = ?", tenant)[0][0]
     sequence = last + 1 if isinstance(last, int) else 0
@@ -37,12 +46,13 @@ def append_entry(sql: Sql, hasher: Hasher, tenant: str, kind: str, at_us: int, p
         {"at_us": at_us, "kind": kind, "payload": payload, "seq": sequence, "tenant": tenant, "v": SCHEMA_VERSION}
     )
     sql.execute(
-        "INSERT INTO ledger (tenant, seq, at_us, kind, entry, leaf_hash) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ledger (tenant, seq, at_us, kind, entry, leaf_hash, evidence) VALUES (?, ?, ?, ?, ?, ?, ?)",
         tenant,
         sequence,
         at_us,
         kind,
         entry.decode(),
         leaf_hash(hasher, entry),
+        evidence,
     )
     return sequence

@@ -1,8 +1,8 @@
 """The catalogue Harpoon ships with: sample prices with their dates, demo pools, one table of weights per priority.
 
-Prices are list prices as the named source gave them on `priced_on`; edit them (`harpoon catalogue` prints this table as
-JSON, `--catalogue FILE` reads one). Speeds are planning figures, corrected by what is observed. What a provider attests
-is the operator's word, not ours, so it starts empty for everyone but the in-process simulator.
+Prices are list prices as the named source gave them on `priced_on`; edit them: `harpoon catalogue` prints this table as
+JSON, HARPOON_CATALOGUE names a file with another. Speeds are planning figures, corrected by what is observed. What a
+provider attests is the operator's word, not ours, so it starts empty for everyone but the in-process simulator.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from worker.money import usd_text
 EVENT_TYPE = "session.completed"
 #: Stands for the amount until the text is made. What the client wrote (session and user id) comes before it.
 _COST = "0-usd"
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,7 +65,7 @@ def session_completed(session: Session, settlement: Settlement, cost_usd_micros:
         "outcome": {"status": settlement.outcome},
         "metadata": {"decision_id": settlement.decision_id, "usage_source": settlement.usage},
     }
-    text = json.dumps(event, separators=(",", ":"))
+    text = _COMPACT.encode(event)
     # The amount is written as an exact decimal number; a float on the way could change its last digit.
     before, _, after = text.rpartition(f'"{_COST}"')
     return identity, before + usd_text(cost_usd_micros) + after

@@ -25,6 +25,8 @@ STATUS = "status"
 BROKEN = "broken"
 MALFORMED = "malformed"
 KEY_REFUSED = "key_refused"
+#: Broken off by us: the deadline passed, or the client left. It says nothing about the route.
+CALLED_OFF = "called_off"
 
 
 @dataclass(frozen=True, slots=True)

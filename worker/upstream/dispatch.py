@@ -14,7 +14,7 @@ from worker.routing.catalogue import Route
 from worker.strict_json import JsonLimits, parse_json
 from worker.upstream import attempts
 from worker.upstream.http_request import build_request
-from worker.upstream.providers import POOL_HEADER, ProviderAccess
+from worker.upstream.providers import ProviderAccess
 from worker.upstream.wire import conform_answer
 
 #: Statuses that say "not now" or "not here": another route may do better.
@@ -71,13 +71,10 @@ class Dispatcher:
     async def send(self, route: Route, body: bytes, *, stream: bool) -> Reply:
         """Call `route` with `body`. Raises nothing for what a provider or the network does; may be cancelled."""
         access = self._access[route.provider]
-        headers = list(access.headers)
-        if access.names_pool:
-            headers.append((POOL_HEADER, route.pool.encode()))
         request = build_request(
             "POST",
             access.chat_url,
-            headers,
+            access.headers_for(route.pool),
             body,
             connect_timeout_s=self._limits.connect_timeout_us / 1_000_000,
             read_timeout_s=self._limits.silence_timeout_us / 1_000_000,
@@ -101,7 +98,7 @@ class Dispatcher:
 
     async def _read(self, response: httpx.Response, most: int) -> bytes | None:
         chunks, size = [], 0
-        async for chunk in _chunks(response):
+        async for chunk in _stream_of(response):
             size += len(chunk)
             if size > most:
                 await response.aclose()
@@ -129,7 +126,7 @@ class Dispatcher:
         if not kind.startswith(_EVENT_STREAM):
             await response.aclose()
             return _failed(attempts.MALFORMED, unbilled=False, status=200)
-        stream = _chunks(response)
+        stream = aiter(_stream_of(response))
         try:
             first = await anext(stream)
         except StopAsyncIteration:
@@ -157,13 +154,10 @@ def _cause(problem: httpx.TransportError) -> str:
     return attempts.TIMEOUT if isinstance(problem, httpx.TimeoutException) else attempts.BROKEN
 
 
-async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
     stream = response.stream
-    if not isinstance(stream, httpx.AsyncByteStream):
-        raise httpx.ReadError("the transport's answer is not an asynchronous stream")
-    async for chunk in stream:
-        if chunk:
-            yield chunk
+    assert isinstance(stream, httpx.AsyncByteStream), "a Transport answers with an asynchronous stream"
+    return stream
 
 
 def _message(body: bytes) -> str:

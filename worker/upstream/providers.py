@@ -17,12 +17,16 @@ SIMULATED_HEADER = "x-harpoon-simulated"
 
 @dataclass(frozen=True, slots=True)
 class ProviderAccess:
-    """Where one provider's chat completions are, and the headers that open them."""
+    """Where one provider's chat completions are, and the headers that open them, by pool where the provider asks."""
 
     provider: str
     chat_url: httpx.URL
-    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
-    names_pool: bool = False
+    headers: httpx.Headers = field(repr=False)
+    headers_by_pool: Mapping[str, httpx.Headers] = field(repr=False, default_factory=dict)
+
+    def headers_for(self, pool: str) -> httpx.Headers:
+        """The headers of a request to a route on `pool`; not to be changed."""
+        return self.headers_by_pool.get(pool, self.headers)
 
 
 def chat_url(base_url: str) -> httpx.URL:
@@ -56,5 +60,11 @@ def build_access(
             if not key.isascii() or any(character <= " " for character in key):
                 raise SettingsError(f"the API key of {provider.id} has characters no key has")
             headers.append((b"authorization", b"Bearer " + key.encode()))
-        access[provider.id] = ProviderAccess(provider.id, chat_url(base_url), tuple(headers), provider.simulated)
+        pools = [pool.id for pool in catalogue.pools] if provider.simulated else []
+        access[provider.id] = ProviderAccess(
+            provider.id,
+            chat_url(base_url),
+            httpx.Headers(headers),
+            {pool: httpx.Headers([*headers, (POOL_HEADER, pool.encode())]) for pool in pools},
+        )
     return access

@@ -140,18 +140,22 @@ class Relay:
             self.usage = usage
         choices = chunk["choices"]
         if not choices:
-            return _encode(chunk) if usage is not None and self._include_usage else b""
+            if usage is not None and self._include_usage:
+                self._owed_usage = _encode(chunk)
+            return b""
         for index, choice in enumerate(choices):
             choice.setdefault("index", index)
             choice.setdefault("delta", {})
-            choice.setdefault("finish_reason", None)
+            if choice.setdefault("finish_reason", None) is not None:
+                self._finished.add(str(choice["index"]))
         reported = chunk.pop("usage", None)
         if self._include_usage:
             chunk["usage"] = None
         encoded = _encode(chunk)
         self._note(encoded[:-2])
         if usage is not None and self._include_usage:
-            encoded += _encode({**chunk, "choices": [], "usage": reported})
+            # Some providers report a running total in every chunk: the client gets the last one, at the end.
+            self._owed_usage = _encode({**chunk, "choices": [], "usage": reported})
         return encoded
 
     def _note(self, event: bytes) -> None:

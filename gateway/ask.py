@@ -43,9 +43,11 @@ def ask_and_print(console: Console, url: str, token: str, model: str, question: 
                 if response.status_code != 200:
                     raise AskFailed(_problem(response.read(), response.status_code))
                 found = dict(response.headers)
+                if "x-harpoon-decision-id" not in found:
+                    raise AskFailed(f"what answers at {base} is not Harpoon")
                 first = _print_stream(console, response.iter_lines(), began)
             took = time.monotonic() - began
-            decision = _settled(client, base, found.get("x-harpoon-decision-id", ""))
+            decision = _settled(client, base, found["x-harpoon-decision-id"])
     except httpx.ConnectError as problem:
         raise AskFailed(f"nothing answers at {base}; start it with `harpoon serve`, or say --url") from problem
     except (httpx.HTTPError, httpx.InvalidURL) as problem:

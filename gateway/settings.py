@@ -47,7 +47,7 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str], conf
         values["HARPOON_CATALOGUE_JSON"] = _read_text("HARPOON_CATALOGUE", Path(values["HARPOON_CATALOGUE"]))
     host = values["SERVICE_HOST"]
     open_access = host in LOOPBACK and not values["HARPOON_TOKENS"]
-    if open_access:
+    if open_access and values["HARPOON_OPEN"] == "0":
         values["HARPOON_OPEN"] = "1"
     configuration = read_configuration(values)
     if not configuration.tokens and not configuration.open_access:
@@ -76,8 +76,10 @@ def _read_text(name: str, path: Path) -> str:
 
 def _read_file(path: Path) -> dict[str, str]:
     """Settings by name from a YAML mapping, such as `SERVICE_PORT: 9000`. Unknown names are errors."""
+    text = _read_text("--config", path)
     try:
-        plain = yaml.safe_load(_read_text("--config", path))
+        plain = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
@@ -86,11 +88,14 @@ def _read_file(path: Path) -> dict[str, str]:
         return {}
     if not isinstance(plain, dict):
         raise SettingsError(f"{path}: expected NAME: value lines; `harpoon serve --help` lists the names")
+    written = [key.value for key, _ in node.value] if node is not None else []
     known = {setting.name for setting in ALL_SETTINGS}
     values: dict[str, str] = {}
     for name, value in plain.items():
         if name not in known:
             raise SettingsError(f"{path}: there is no setting {name!r}; `harpoon settings` lists them")
+        if written.count(name) > 1:
+            raise SettingsError(f"{path}: {name} is there twice")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise SettingsError(f"{path}: {name} must be a text or a number (quote yes, no, on and off)")
         values[name] = str(value)
@@ -99,6 +104,6 @@ def _read_file(path: Path) -> dict[str, str]:
 
 def _number(values: Mapping[str, str], name: str, least: int, most: int) -> int:
     text = values[name]
-    if not text.isascii() or not text.isdecimal() or not least <= int(text[:12]) <= most:
+    if not text.isascii() or not text.isdecimal() or len(text) > 12 or not least <= int(text) <= most:
         raise SettingsError(f"{name} must be a whole number from {least} to {most}")
     return int(text)

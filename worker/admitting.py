@@ -17,7 +17,7 @@ from worker.canon.gates import Verdict, bounds_of
 from worker.ledger.canonical import canonical_json
 from worker.ledger.entry import ACTION, DENY, STRUCTURE_UPDATE, append_entry
 from worker.ports import Hasher, Sql
-from worker.routing.candidates import build_candidates
+from worker.routing.candidates import build_candidates, unconfigured_routes
 from worker.routing.catalogue import CompiledCatalogue
 from worker.routing.estimates import read_observations
 
@@ -81,7 +81,8 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
     ensure_canon(sql, hasher, config, tenant, facts.at_us)
     accounts = read_accounts(sql, tenant, account_names(facts.policy, config.cap_of(tenant), facts.at_us))
     decision = _decide(sql, config, facts, accounts)
-    snapshot = canonical_json(_snapshot(config, facts, accounts, decision))
+    unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
+    snapshot = canonical_json(_snapshot(config, facts, accounts, decision, unconfigured))
     digest = hasher.sha3_256(snapshot).hex()
     payload: dict[str, Any] = {
         "catalogue": config.catalogue_hash,
@@ -91,7 +92,7 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
     if not decision.ranking:
         sequence = append_entry(sql, hasher, tenant, DENY, facts.at_us, payload, snapshot.decode())
         _record(sql, facts, "denied", "", 0, accounts, digest, sequence)
-        return Admission(facts.decision_id, digest, (), 0, 0, _refusal(decision))
+        return Admission(facts.decision_id, digest, (), 0, 0, _refusal(decision, len(unconfigured)))
     best = decision.ranking[0]
     route, verdict = decision.candidates[best].route.id, decision.verdicts[best]
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
@@ -114,7 +115,7 @@ def _decide(sql: Sql, config: MediatorConfig, facts: Facts, accounts: list[Accou
     catalogue, load, policy = config.catalogue, facts.load, facts.policy
     allowed = config.allowed.get(facts.tenant) if config.allowed else None
     bounds = bounds_of(catalogue, policy, funds_of(policy, accounts), config.configured, allowed, True)
-    candidates = build_candidates(catalogue, facts.model, load, observed)
+    candidates = build_candidates(catalogue, facts.model, load, observed, config.configured)
     return decide(candidates, load, bounds, policy.deadline_us or catalogue.source.horizon_us)
 
 
@@ -149,7 +150,9 @@ def _record(
     )
 
 
-def _snapshot(config: MediatorConfig, facts: Facts, accounts: list[Account], decision: Decision) -> dict[str, Any]:
+def _snapshot(
+    config: MediatorConfig, facts: Facts, accounts: list[Account], decision: Decision, unconfigured: list[str]
+) -> dict[str, Any]:
     """All the decision rests on and all it says, without an id, a time or a host (design section 4)."""
     classification = facts.classification
     return {
@@ -169,20 +172,26 @@ def _snapshot(config: MediatorConfig, facts: Facts, accounts: list[Account], dec
         "policy": facts.policy.to_plain(),
         "ranking": list(decision.ranking),
         "request": facts.request_digest,
+        "unconfigured": unconfigured,
         "v": SNAPSHOT_VERSION,
     }
 
 
-def _refusal(decision: Decision) -> Refusal:
-    """What stands in the way: only money, only an outage, or the policy; with every reason, most frequent first."""
+def _refusal(decision: Decision, unconfigured: int) -> Refusal:
+    """What stands in the way: only money, only an outage, or the policy; with every reason, most frequent first.
+
+    That a provider is not configured comes last, unless there is no other reason: it is seldom what a caller can mend.
+    """
     kinds = {_kind(verdict) for verdict in decision.verdicts}
     kind = BUDGET if BUDGET in kinds else UNAVAILABLE if UNAVAILABLE in kinds else POLICY
-    count = len(decision.verdicts)
+    count = len(decision.verdicts) + unconfigured
     found: dict[tuple[str, str, int], list[int]] = {}
     for verdict in decision.verdicts:
         for denial in verdict.denials:
             found.setdefault((denial.code, denial.subject, denial.bound), []).append(denial.value)
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    if unconfigured:
+        ordered.append(((codes.INVARIANT_VIOLATION, codes.PROVIDER_CONFIGURED, 0), [0] * unconfigured))
     return Refusal(kind, tuple(f"{_reason(*key, values)} [{len(values)} of {count}]" for key, values in ordered))
 
 

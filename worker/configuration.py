@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from worker.admitting import MediatorConfig, catalogue_hash
-from worker.api.auth import Keyring
+from worker.api.auth import Keyring, tenant_of
 from worker.errors import HarpoonError, SettingsError
 from worker.money import parse_usd
 from worker.ports import Hasher
@@ -147,12 +147,17 @@ def _budgets(text: str) -> tuple[int | None, dict[str, int]]:
     default: int | None = None
     caps: dict[str, int] = {}
     for part in (part.strip() for part in text.split(",") if part.strip()):
-        tenant, equals, amount = part.partition("=")
+        tenant, equals, amount = (piece.strip() for piece in part.partition("="))
         try:
-            if equals:
-                caps[tenant.strip()] = parse_usd(amount)
-            else:
+            if not equals:
+                if default is not None:
+                    raise ValueError("there is more than one amount for every tenant")
                 default = parse_usd(part)
+            # A limit for a tenant that can't exist would limit nobody.
+            elif tenant in caps or tenant_of(f"hk_{tenant}_secret") != tenant:
+                raise ValueError(f"{tenant!r} is there twice or is no tenant's name (a-z, 0-9, -)")
+            else:
+                caps[tenant] = parse_usd(amount)
         except ValueError as problem:
             raise SettingsError(f"HARPOON_BUDGET_USD: {problem}") from problem
     return default, caps

@@ -53,7 +53,6 @@ def build_services(env: Any) -> Services:
         configured=configuration.configured,
         keyring=configuration.keyring(),
         limits=configuration.limits,
-        answer_first=True,
         host="workerd",
     )
 

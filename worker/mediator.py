@@ -50,7 +50,9 @@ class Mediator:
 
     async def settle(self, settlement: Settlement) -> Settled:
         """Turn the reservation into spending, once. Raises: StateError."""
-        return await self._database.transact(lambda sql: settle_in(sql, self._hasher, self._config, settlement))
+        return await self._database.transact(
+            lambda sql: settle_in(sql, self._hasher, self._config, settlement), patient=True
+        )
 
     async def sweep(self, now_us: int, *, everything: bool = False) -> int:
         """Settle orphans at their worst case; returns how many. Raises: StateError."""

@@ -34,8 +34,11 @@ class Sql(Protocol):
 class Database(Protocol):
     """A tenant's durable state; the arbiter of every budget."""
 
-    async def transact(self, fn: Callable[[Sql], T]) -> T:
+    async def transact(self, fn: Callable[[Sql], T], *, patient: bool = False) -> T:
         """Run `fn` in one serialisable transaction and return its value once the transaction is durable.
+
+        Transactions run in the order of their calls. A `patient` one may be held back for a moment, so that it shares a
+        commit with the next; nobody's answer waits for it.
 
         `fn` is synchronous, does no I/O but through its argument, and may be run more than once (its last run counts).
         An exception of `fn` rolls its writes back and comes out unchanged. Raises: worker.errors.StateError.

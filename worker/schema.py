@@ -44,7 +44,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (tenant, seq)
         )""",
         """CREATE TABLE outbox (
-            id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, event_id TEXT NOT NULL UNIQUE, at_us INTEGER NOT NULL,
+            id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, event_id TEXT NOT NULL, at_us INTEGER NOT NULL,
             event TEXT NOT NULL
         )""",
     ),

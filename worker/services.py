@@ -24,7 +24,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The application's collaborators. `answer_first`: settle after the last byte (the host keeps the task alive)."""
+    """The application's collaborators; `host` names the runtime in /health."""
 
     mediator: MediatorPort
     dispatcher: Dispatcher
@@ -35,5 +35,4 @@ class Services:
     configured: frozenset[str]
     keyring: Keyring
     limits: Limits
-    answer_first: bool = False
     host: str = "cpython"

@@ -30,6 +30,7 @@ from worker.ports import Hasher, Sql
 from worker.routing.candidates import Load, build_candidates, cost_usd_micros
 from worker.routing.estimates import UNHEALTHY_CAUSES, record_answer, record_failure
 from worker.sessions.event import Session, session_completed
+from worker.sessions.event import event_id as event_id_of
 
 #: Made once: json.dumps would make an encoder at each call.
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
@@ -102,6 +103,7 @@ def _cost(config: MediatorConfig, settlement: Settlement, found: _Open) -> int:
 def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charged: int, state: str) -> None:
     """Record how the request ended: decision, ledger entry and event in the same commit."""
     tenant, decision_id = settlement.tenant, settlement.decision_id
+    corrects = _earlier_event(sql, tenant, decision_id) if found.state == "unsettled" else None
     outcome = {
         "attempts": [[a.route, a.cause, a.status, a.elapsed_us] for a in settlement.attempts],
         "elapsed_us": settlement.elapsed_us,
@@ -122,7 +124,7 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
         tenant,
         decision_id,
     )
-    event_id, event = session_completed(found.session, settlement, charged)
+    event_id, event = session_completed(found.session, settlement, charged, corrects)
     payload: dict[str, Any] = {
         "cost_usd_micros": charged,
         "decision": found.digest,
@@ -137,12 +139,19 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
     }
     append_entry(sql, hasher, tenant, SESSION_COMPLETION, settlement.at_us, payload)
     sql.execute(
-        "INSERT INTO outbox (tenant, event_id, at_us, event) VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
+        "INSERT INTO outbox (tenant, event_id, at_us, event) VALUES (?, ?, ?, ?)",
         tenant,
         event_id,
         settlement.at_us,
         event,
     )
+
+
+def _earlier_event(sql: Sql, tenant: str, decision_id: str) -> str:
+    """The id of the event that told this session's worst case."""
+    query = "SELECT outcome FROM decision WHERE tenant = ? AND decision_id = ?"
+    outcome = json.loads(str(sql.execute(query, tenant, decision_id)[0][0]))
+    return event_id_of(decision_id, len(outcome["attempts"]))
 
 
 def _learn(sql: Sql, config: MediatorConfig, settlement: Settlement) -> None:

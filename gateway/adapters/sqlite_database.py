@@ -61,6 +61,7 @@ class SqliteDatabase:
         self._commit_listener = commit_listener
         self._waiting: deque[_Waiting] = deque()
         self._flush_handle: asyncio.Handle | None = None
+        self._is_patient = False  # the flush under way is a timer that an urgent transaction brings forward
         self._busy_since: float | None = None  # loop time
         self._busy_pause_us = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,7 +102,7 @@ class SqliteDatabase:
         if connection is not None:
             connection.close()
 
-    async def transact(self, fn: Callable[[Sql], T]) -> T:
+    async def transact(self, fn: Callable[[Sql], T], *, patient: bool = False) -> T:
         """See `worker.ports.Database.transact`.
 
         A caller that is cancelled while it waits can't know whether its function was committed.
@@ -114,6 +115,14 @@ class SqliteDatabase:
         waiting = _Waiting(fn, loop.create_future())
         self._waiting.append(waiting)
         if self._flush_handle is None:
+            if patient:
+                self._flush_handle = loop.call_later(self._settings.patience_us / 1_000_000, self._flush, loop)
+                self._is_patient = True
+            else:
+                self._flush_handle = loop.call_soon(self._flush, loop)
+        elif self._is_patient and (not patient or len(self._waiting) >= self._settings.max_batch):
+            self._flush_handle.cancel()
+            self._is_patient = False
             self._flush_handle = loop.call_soon(self._flush, loop)
         await waiting.future
         if waiting.error is not None:
@@ -124,6 +133,7 @@ class SqliteDatabase:
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run one batch, and come back by itself while anything waits."""
         self._flush_handle = None
+        self._is_patient = False
         if self._checkpointer is not None and self._checkpointer.is_finishing:
             pause_us = self._settings.busy_first_pause_us
         else:

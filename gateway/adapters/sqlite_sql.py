@@ -36,6 +36,8 @@ class SqliteSettings:
 
     #: NORMAL survives the death of the process (kill -9); FULL also the loss of power, at one fsync per commit.
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
+    #: How long a patient transaction waits for others to share its commit with.
+    patience_us: int = 2_000
     #: Most transaction functions in one commit: bounds how long the event loop is held.
     max_batch: int = 64
     #: Most transactions that may wait; further ones are refused at once.
@@ -52,7 +54,7 @@ class SqliteSettings:
     #: How long the last step of a checkpoint may wait for readers while it holds the write lock.
     checkpoint_wait_ms: int = 50
     cached_statements: int = 256
-    page_cache_bytes: int = 32 * 1024 * 1024
+    page_cache_bytes: int = 8 * 1024 * 1024
     #: How long opening may wait for another process that is opening the same file.
     open_wait_ms: int = 5_000
 

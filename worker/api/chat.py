@@ -1,12 +1,12 @@
 """POST /v1/chat/completions: the way of a request, from bytes read to bytes sent and settled.
 
-A raw ASGI endpoint: one awaited state call before dispatch, one after. Where settling may follow the answer (the edge,
-where it goes through waitUntil), `Services.answer_first` says so; elsewhere the client's last byte waits for it, so
-that what was spent is exact when the next request arrives.
+A raw ASGI endpoint: one awaited state call before dispatch, one after. The last bytes of an answer do not wait for its
+settlement; the endpoint does, so a host keeps its task alive until it returns (waitUntil, at the edge).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 
@@ -148,7 +148,6 @@ class ChatCompletions:
 
     async def _answer(self, exchange: Exchange, headers: Headers, send: Send) -> None:
         """A plain answer: priced, sent, settled."""
-        services = self._services
         assert exchange.reply is not None
         usage, tokens = exchange.plain_usage()
         cost = cost_usd_micros(exchange.route, *tokens)
@@ -156,12 +155,13 @@ class ChatCompletions:
             exchange.reply.body or json.dumps(exchange.reply.answer, separators=(",", ":"), ensure_ascii=False).encode()
         )
         out = [JSON_TYPE, *self._headers(exchange, headers), (b"x-harpoon-cost-usd", usd_text(cost).encode())]
-        if services.answer_first:
+        # Settling begins first and is awaited last: nobody waits for the commit, and the client's next request can only
+        # be read after this, so that it finds the settlement queued before its own admission.
+        settling = asyncio.ensure_future(self._settle(exchange, SUCCESS, usage, tokens))
+        try:
             await send_body(send, 200, out, body)
-            await self._settle(exchange, SUCCESS, usage, tokens)
-        else:
-            await self._settle(exchange, SUCCESS, usage, tokens)
-            await send_body(send, 200, out, body)
+        finally:
+            await settling
 
     async def _settle(self, exchange: Exchange, outcome: str, usage: str, tokens: tuple[int, int]) -> None:
         clock = self._services.clock

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
-from worker.canon.codes import denial_from_text
+from worker.canon.codes import INVARIANT_VIOLATION, PROVIDER_CONFIGURED, Denial, denial_from_text
 from worker.canon.decide import ROW_COLUMNS
 from worker.errors import HarpoonError, UnknownDecision
 from worker.money import usd_text
 from worker.services import Services
 
 _DENIAL_COLUMNS = ("reason_code", "subject", "bound", "value")
+
+
+_NOT_CONFIGURED = {
+    "denials": [dict(zip(_DENIAL_COLUMNS, Denial(INVARIANT_VIOLATION, PROVIDER_CONFIGURED, 0, 0), strict=True))]
+}
 
 
 def _candidate(row: str) -> dict[str, Any]:
@@ -29,6 +34,7 @@ def present(record: dict[str, Any]) -> dict[str, Any]:
     """A recorded decision with named columns, the ranking as route ids, and the cost in dollars."""
     decision = dict(record["decision"])
     candidates = [_candidate(row) for row in decision.pop("candidates")]
+    not_configured = [{**_NOT_CONFIGURED, "route": route} for route in decision.pop("unconfigured")]
     ranking = [candidates[position]["route"] for position in decision.pop("ranking")]
     presented = {key: value for key, value in record.items() if key not in ("decision", "charged_usd_micros")}
     return {
@@ -38,7 +44,7 @@ def present(record: dict[str, Any]) -> dict[str, Any]:
         "cost_usd": usd_text(record["charged_usd_micros"]),
         "selected": ranking[0] if ranking else None,
         "ranking": ranking,
-        "candidates": candidates,
+        "candidates": candidates + not_configured,
         "inputs": decision,
     }
 

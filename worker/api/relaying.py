@@ -57,14 +57,13 @@ async def relay_stream(services: Services, exchange: Exchange, headers: Headers,
     """Send the open stream of `exchange` to the client, then settle it with what was reported or counted."""
     reply = exchange.reply
     assert reply is not None
-    closing_cost = [0]
 
     def closing(relay: Relay) -> bytes:
-        closing_cost[0] = cost_usd_micros(exchange.route, *_tokens(exchange, relay))
-        return f": harpoon-cost-usd {usd_text(closing_cost[0])}\n\n".encode()
+        cost = cost_usd_micros(exchange.route, *_tokens(exchange, relay))
+        return f": harpoon-cost-usd {usd_text(cost)}\n\n".encode()
 
     relay = Relay(exchange.request.include_usage, closing, exchange.request.choices)
-    outcome, tail = ERROR, b""
+    outcome, tail = ERROR, None
     try:
         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS + headers})
         outcome, tail = await _pump(services, exchange, relay, send)
@@ -75,17 +74,16 @@ async def relay_stream(services: Services, exchange: Exchange, headers: Headers,
     finally:
         await watch.stop()
         await reply.aclose()
-        settling = _settle(services, exchange, relay, outcome)
-        if not services.answer_first or outcome == LEFT:
-            await settling
-    if outcome != LEFT:
-        await send({"type": "http.response.body", "body": tail, "more_body": False})
-        if services.answer_first:
+        settling = asyncio.ensure_future(_settle(services, exchange, relay, outcome))
+        try:
+            if tail is not None:
+                await send({"type": "http.response.body", "body": tail, "more_body": False})
+        finally:
             await settling
 
 
 async def _pump(services: Services, exchange: Exchange, relay: Relay, send: Send) -> tuple[str, bytes]:
-    """Relay until the stream ends; returns the outcome and the last bytes, which wait for the settlement."""
+    """Relay until the stream ends; returns the outcome and the last bytes, which end the answer."""
     reply = exchange.reply
     assert reply is not None
     assert reply.stream is not None

@@ -34,6 +34,10 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 #: Statuses without a body (https://fetch.spec.whatwg.org/#null-body-status).
 NULL_BODY_STATUSES = frozenset({101, 103, 204, 205, 304})
 
+#: A body over the limit is read on, unkept, to so many times the limit: the runtime would reset the connection of a
+#: client that is still sending, and the refusal would be lost. What is longer still is cut off.
+DRAINED = 4
+
 #: A request with no timer and no I/O under way is ended by the runtime as hung; `receive` keeps a timer running.
 ALIVE_S = 10
 
@@ -52,7 +56,7 @@ async def serve(
         app: the ASGI application; its lifespan is not run.
         request: what `WorkerEntrypoint.fetch` received.
         ctx: the entrypoint's execution context (`self.ctx`).
-        max_body_bytes: a longer body is answered with 413, and not read further than that.
+        max_body_bytes: a longer body is answered with 413, and nothing of it is kept.
         extensions: put into the scope as they are.
     """
     js_request = request.js_object
@@ -225,17 +229,21 @@ async def _read_body(js_request: Any, max_body_bytes: int) -> bytes:
         return b""
     declared = js_request.headers.get("content-length")
     if isinstance(declared, str) and declared.isascii() and declared.isdecimal():
-        if int(declared) > max_body_bytes:
+        if int(declared) <= max_body_bytes:
+            return (await js_request.arrayBuffer()).to_bytes()
+        if int(declared) > DRAINED * max_body_bytes:
             raise _too_large(max_body_bytes)
-        return (await js_request.arrayBuffer()).to_bytes()
     reader = stream.getReader()
     chunks: list[bytes] = []
     size = 0
     while not (step := await reader.read()).done:
         size += step.value.byteLength
-        if size > max_body_bytes:
-            raise _too_large(max_body_bytes)
-        chunks.append(step.value.to_bytes())
+        if size > DRAINED * max_body_bytes:
+            break
+        if size <= max_body_bytes:
+            chunks.append(step.value.to_bytes())
+    if size > max_body_bytes:
+        raise _too_large(max_body_bytes)
     return b"".join(chunks)
 
 

@@ -33,8 +33,11 @@ class DurableDatabase:
         self._storage = storage
         self._sql = _DurableSql(storage.sql)
 
-    async def transact(self, fn: Callable[[Any], T]) -> T:
-        """Run `fn` in one transaction; its exception rolls back and comes out unchanged. Raises: StateError."""
+    async def transact(self, fn: Callable[[Any], T], *, patient: bool = False) -> T:
+        """Run `fn` in one transaction; its exception rolls back and comes out unchanged. Raises: StateError.
+
+        `patient` changes nothing here: the runtime itself gathers writes before its output gate.
+        """
         # An exception that passes through JavaScript comes back as another one, so it is carried beside it.
         values: list[T] = []
         failures: list[BaseException] = []

@@ -76,10 +76,24 @@ def cost_usd_micros(route: Route, input_tokens: int, output_tokens: int) -> int:
     return -(-(input_tokens * route.input_price + output_tokens * route.output_price) // MILLION)
 
 
+def unconfigured_routes(catalogue: CompiledCatalogue, model: str, configured: frozenset[str]) -> list[str]:
+    """Ids of the model's routes that nobody can call here. Raises: UnknownModel."""
+    routes = [catalogue.routes[position] for position in requested_routes(catalogue, model)]
+    return [route.id for route in routes if route.provider not in configured]
+
+
 def build_candidates(
-    catalogue: CompiledCatalogue, model: str, load: Load, observed: Mapping[str, Observation]
+    catalogue: CompiledCatalogue,
+    model: str,
+    load: Load,
+    observed: Mapping[str, Observation],
+    configured: frozenset[str] | None = None,
 ) -> list[Candidate]:
-    """All candidates of a request, in catalogue order. Raises: UnknownModel."""
+    """All candidates of a request, in catalogue order. Raises: UnknownModel.
+
+    Args: configured: providers that can be called; a route of another has no estimates (`unconfigured_routes` names it,
+    and its only verdict is PROVIDER_CONFIGURED). None = all.
+    """
     # An upper bound on input tokens (one per byte) holds money; the planning figure feeds the estimates.
     bound = load.input_bytes + load.images * catalogue.source.image_tokens_bound
     planned = -(-load.input_bytes // BYTES_PER_TOKEN) + load.images * PLANNED_IMAGE_TOKENS
@@ -88,6 +102,8 @@ def build_candidates(
     candidates = []
     for position in requested_routes(catalogue, model):
         route = routes[position]
+        if configured is not None and route.provider not in configured:
+            continue
         observation = observed.get(route.id, NOTHING_OBSERVED) if observed else NOTHING_OBSERVED
         limit = route.context_window_tokens - planned
         if limit > route.max_output_tokens:

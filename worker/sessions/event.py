@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 from worker.admission import Settlement
 from worker.money import usd_text
 
 EVENT_TYPE = "session.completed"
+CORRECTION_SUFFIX = "_corrected"
 #: Stands for the amount until the text is made. What the client wrote (session and user id) comes before it.
 _COST = "0-usd"
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
@@ -21,7 +24,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def rfc3339(at_us: int) -> str:
     """Microseconds since 1970 as an RFC 3339 UTC time."""
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    second, micros = divmod(at_us, 1_000_000)
+    return f"{_second_text(second)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second_text(second: int) -> str:
+    """Requests come many to a second, and a calendar is the dear part."""
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def event_id(decision_id: str, attempts: int) -> str:
@@ -39,11 +49,20 @@ class Session:
     started_us: int
 
 
-def session_completed(session: Session, settlement: Settlement, cost_usd_micros: int) -> tuple[str, str]:
-    """The event's id and its JSON text. No prompt, no answer, no token of the caller is in it."""
+def session_completed(
+    session: Session, settlement: Settlement, cost_usd_micros: int, corrects: str | None = None
+) -> tuple[str, str]:
+    """The event's id and its JSON text. No prompt, no answer, no token of the caller is in it.
+
+    Args: corrects: id of the event of this session that told a worst case; a consumer puts this one in its place.
+    """
     ended = rfc3339(session.started_us + settlement.elapsed_us)
     identity = event_id(settlement.decision_id, len(settlement.attempts))
-    event = {
+    metadata = {"decision_id": settlement.decision_id, "usage_source": settlement.usage}
+    if corrects is not None:
+        identity += CORRECTION_SUFFIX
+        metadata["corrects"] = corrects
+    event: dict[str, Any] = {
         "event_type": EVENT_TYPE,
         "event_id": identity,
         "timestamp": ended,
@@ -63,7 +82,7 @@ def session_completed(session: Session, settlement: Settlement, cost_usd_micros:
             "estimated_cost_usd": _COST,
         },
         "outcome": {"status": settlement.outcome},
-        "metadata": {"decision_id": settlement.decision_id, "usage_source": settlement.usage},
+        "metadata": metadata,
     }
     text = _COMPACT.encode(event)
     # The amount is written as an exact decimal number; a float on the way could change its last digit.

@@ -1,0 +1,185 @@
+"""The `harpoon` command as a newcomer meets it: it teaches, answers, and fails in sentences."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from gateway.cli import cli
+from gateway.settings import ALL_SETTINGS, read_settings
+from tests.contracts.misbehaving_server import Answer, Server, replies
+from tests.serving import HARPOON, Serving, environment, serving
+from worker.routing.default_catalogue import DEFAULT_CATALOGUE
+
+RUN_S = 30
+
+
+def invoke(*arguments: str, stdin: str = "", **settings: str) -> Result:
+    """The command in this process."""
+    unset = dict.fromkeys(("HARPOON_URL", "HARPOON_TOKEN"))
+    return CliRunner().invoke(cli, arguments, input=stdin, env={**unset, **settings, "COLUMNS": "200"})
+
+
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    return subprocess.run(
+        [str(HARPOON), *arguments], env=environment(**settings), capture_output=True, text=True, timeout=RUN_S
+    )
+
+
+def assert_said(result: Result, *words: str) -> None:
+    """It failed in words, without a stack trace."""
+    assert result.exit_code == 2, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_the_help_teaches_what_to_do_first() -> None:
+    for arguments in ([], ["--help"]):
+        text = invoke(*arguments).output
+        for words in ("serve", "ask", "catalogue", "settings", "OpenAI-compatible", 'harpoon ask "What is a vGPU?"'):
+            assert words in text
+    text = invoke("serve", "--help").output
+    for words in ("--host", "--port", "--workers", "--config", "HARPOON_TOKENS", "8080"):
+        assert words in text
+    assert "--covenant" in invoke("ask", "--help").output
+
+
+def test_the_settings_are_listed_with_what_they_do() -> None:
+    text = invoke("settings").output
+    assert [setting.name for setting in ALL_SETTINGS if setting.name not in text] == []
+
+
+def test_the_catalogue_that_is_printed_is_accepted_back(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.json"
+    path.write_text(run("catalogue").stdout)
+    settings = read_settings({"HARPOON_CATALOGUE": str(path)}, {}, None)
+    assert settings.configuration.catalogue.source == DEFAULT_CATALOGUE
+
+
+BAD_STARTS: list[tuple[list[str], dict[str, str], str]] = [
+    (["--port", "eighty"], {}, "SERVICE_PORT must be a whole number"),
+    (["--host", "0.0.0.0"], {}, "HARPOON_TOKENS"),
+    (["--config", "/nowhere.yaml"], {}, "can't be read"),
+    ([], {"HARPOON_BUDGET_USD": "much"}, "HARPOON_BUDGET_USD"),
+    ([], {"HARPOON_TOKENS": "hush"}, "token 1"),
+    ([], {"HARPOON_CATALOGUE_JSON": "{}"}, "catalogue"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "settings", "words"), BAD_STARTS)
+def test_a_wrong_setting_is_said_at_once(arguments: list[str], settings: dict[str, str], words: str) -> None:
+    result = invoke("serve", *arguments, **settings)
+    assert_said(result, words)
+    assert "hush" not in result.output
+
+
+def test_a_port_that_is_taken_and_a_state_that_is_no_folder_are_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("serve", "--port", port, HARPOON_STATE=str(tmp_path / "state"))
+    assert result.returncode not in (0, 2)
+    assert "address already in use" in result.stderr
+    assert "Traceback" not in result.stderr
+    (tmp_path / "file").write_text("")
+    result = run("serve", HARPOON_STATE=str(tmp_path / "file"))
+    assert result.returncode not in (0, 2)
+    assert "harpoon can't start" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_ask_streams_the_answer_and_says_why_it_went_there(harpoon: Serving) -> None:
+    result = run("ask", "What is a vGPU?", HARPOON_URL=f"{harpoon.base}/v1")
+    assert result.returncode == 0, result.stderr
+    answer, _, table = result.stdout.partition("\n\n")
+    assert "GPU" in answer
+    lines = dict(line.split(maxsplit=1) for line in table.strip().splitlines() if line[:1].isalpha())
+    assert lines["route"].startswith("simulator/")
+    assert "simulated" in lines["route"]
+    assert lines["cost"].startswith("$0.0000")
+    assert "admissible routes" in lines["why"]
+    assert lines["decision"].startswith("dec_")
+
+
+def test_ask_reads_the_question_from_standard_input(harpoon: Serving) -> None:
+    result = invoke("ask", "-", "--url", f"{harpoon.base}/v1/", stdin="What is a vGPU?\n")
+    assert result.exit_code == 0
+    assert "GPU" in result.stdout
+
+
+def test_ask_says_what_stands_in_the_way(harpoon: Serving) -> None:
+    url = ("--url", f"{harpoon.base}/v1")
+    assert_said(invoke("ask", "x", *url, "--covenant", '{"budget_usd": 0}'), "budget", "COST_BOUND_EXCEEDED")
+    assert_said(invoke("ask", "x", *url, "--covenant", "cheap"), "--covenant is not JSON")
+    assert_said(invoke("ask", "x", *url, "--covenant", "[]"), "covenant")
+    assert_said(invoke("ask", "x", *url, "--model", "gpt-99"), "not in the catalogue")
+    assert_said(invoke("ask", "", "--url", f"{harpoon.base}/v2"), "not served here")
+
+
+def test_ask_says_that_nobody_is_there() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        assert_said(invoke("ask", "x", "--url", url), "nothing answers", "harpoon serve")
+    assert_said(invoke("ask", "x", "--url", "no url"), "connection")
+
+
+EVENTS = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n"
+OURS = EVENTS.replace(b"close", b"close\r\nx-harpoon-decision-id: dec_1")
+STRANGERS: list[tuple[Answer, str]] = [
+    (replies(b"HTTP/1.1 404 X\r\ncontent-length: 6\r\n\r\n<html>"), "answered 404 with something that is not"),
+    (replies(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>"), "is not Harpoon"),
+    (replies(b"SSH-2.0-OpenSSH_9.9\r\n"), "connection"),
+    (replies(EVENTS + b"data: oops\n\n"), "is not Harpoon"),
+    (replies(EVENTS + b'data: {"type":"ping"}\n\n'), "is not Harpoon"),
+    (replies(OURS + b'data: {"error":{"message":"it broke"}}\n\n'), "broke off: it broke"),
+    (replies(OURS.replace(b"close", b"close\r\ncontent-length: 99") + b"data: "), "connection"),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), STRANGERS)
+async def test_ask_is_not_confused_by_a_stranger(answer: Answer, words: str) -> None:
+    async with Server(answer) as server:
+        result = await asyncio.to_thread(invoke, "ask", "x", "--url", f"http://127.0.0.1:{server.port}/v1")
+    assert_said(result, words)
+
+
+def test_a_token_is_asked_for_and_understood(tmp_path: Path) -> None:
+    with serving(tmp_path / "state", HARPOON_TOKENS="hk_acme_s3cret") as server:
+        url = ("--url", f"{server.base}/v1")
+        assert_said(invoke("ask", "x", *url), "Authorization: Bearer")
+        assert_said(invoke("ask", "x", *url, "--token", "hk_acme_wrong"), "not known here")
+        assert invoke("ask", "x", *url, "--token", "hk_acme_s3cret").exit_code == 0
+        assert invoke("ask", "x", *url, HARPOON_TOKEN="hk_acme_s3cret").exit_code == 0
+        command = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+    assert b"s3cret" not in command
+    assert "s3cret" not in server.log
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_control_c_ends_it_cleanly(tmp_path: Path, workers: str) -> None:
+    with serving(tmp_path / "state", "--workers", workers) as server:
+        assert httpx.get(f"{server.base}/health", trust_env=False).json()["status"] == "healthy"
+        status = server.stop(signal.SIGINT)
+    assert status in (0, 130, -signal.SIGINT)
+    assert "Traceback" not in server.log
+    assert "harpoon serves" in server.log
+
+
+def test_what_the_greeting_says_to_try_works(harpoon: Serving) -> None:
+    line = next(line for line in harpoon.log.splitlines() if line.strip().startswith("try"))
+    url = line.split("curl ")[1].split(" ")[0]
+    body = line.split("-d '")[1].rstrip("'")
+    answer = httpx.post(url, content=body, headers={"content-type": "application/json"}, trust_env=False)
+    assert answer.status_code == 200
+    assert json.loads(body)["model"] == "auto"

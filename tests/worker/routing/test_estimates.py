@@ -1,0 +1,110 @@
+"""What attempts teach: a bounded moving average, and a breaker that opens, rests and probes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.worker.decision_kit import ALPHA, BETA, NOW_US, World, world
+from worker.routing.candidates import Observation
+from worker.routing.estimates import (
+    FAILURES_TO_OPEN,
+    MAX_RATIO_PPM,
+    MIN_RATIO_PPM,
+    OPEN_FOR_US,
+    next_ratio_ppm,
+    read_observations,
+    record_answer,
+    record_failure,
+)
+
+
+@pytest.fixture
+async def state() -> AsyncIterator[World]:
+    async with world() as found:
+        yield found
+
+
+async def seen(state: World, now_us: int = NOW_US, tenant: str = "acme") -> dict[str, Observation]:
+    return await state.database.transact(lambda sql: read_observations(sql, tenant, now_us))
+
+
+async def answer(state: World, planned_us: int, seen_us: int) -> None:
+    await state.database.transact(lambda sql: record_answer(sql, "acme", ALPHA, planned_us, seen_us))
+
+
+async def fail(state: World, now_us: int = NOW_US) -> None:
+    await state.database.transact(lambda sql: record_failure(sql, "acme", ALPHA, now_us))
+
+
+@pytest.mark.parametrize(
+    ("samples", "ratio", "planned", "seen_us", "after"),
+    [
+        (0, 1_000_000, 100, 250, 2_500_000),  # the first one counts in full
+        (0, 1_000_000, 100, 10**9, 10_000_000),  # within bounds
+        (0, 1_000_000, 100, 0, 100_000),
+        (0, 1_000_000, 0, 0, 100_000),  # nothing planned divides nothing
+        (1, 1_000_000, 100, 180, 1_100_000),
+        (9, 1_000_000, 100, 20, 900_000),
+        (9, 1_000_000, 100, 10**9, 2_125_000),
+        (9, 1_000_001, 100, 100, 1_000_000),
+        (9, 1_000_000, 100, 100, 1_000_000),
+    ],
+)
+def test_golden_averages(samples: int, ratio: int, planned: int, seen_us: int, after: int) -> None:
+    assert next_ratio_ppm(samples, ratio, planned, seen_us) == after
+
+
+@given(
+    st.integers(0, 9),
+    st.integers(MIN_RATIO_PPM, MAX_RATIO_PPM),
+    st.integers(0, 10**9),
+    st.lists(st.integers(0, 10**10)),
+)
+def test_an_average_stays_between_its_bounds_and_moves_towards_what_is_seen(
+    samples: int, ratio: int, planned: int, times: list[int]
+) -> None:
+    for seen_us in times:
+        target = min(MAX_RATIO_PPM, max(MIN_RATIO_PPM, seen_us * 1_000_000 // max(1, planned)))
+        after = next_ratio_ppm(samples, ratio, planned, seen_us)
+        assert MIN_RATIO_PPM <= after <= MAX_RATIO_PPM
+        assert min(ratio, target) <= after <= max(ratio, target)
+        samples, ratio = samples + 1, after
+
+
+async def test_nothing_is_known_of_a_new_tenant(state: World) -> None:
+    assert await seen(state) == {}
+
+
+async def test_answers_are_averaged(state: World) -> None:
+    await answer(state, 100, 200)
+    await answer(state, 100, 100)
+    assert await seen(state) == {ALPHA: Observation(2, 1_875_000, 0, False)}
+    assert await seen(state, tenant="other") == {}
+
+
+async def test_a_breaker_opens_rests_and_probes(state: World) -> None:
+    for failures in range(1, FAILURES_TO_OPEN):
+        await fail(state)
+        assert await seen(state) == {ALPHA: Observation(0, 1_000_000, failures, False)}
+    await fail(state)
+    assert (await seen(state))[ALPHA].open
+    assert (await seen(state, NOW_US + OPEN_FOR_US - 1))[ALPHA].open
+    assert not (await seen(state, NOW_US + OPEN_FOR_US))[ALPHA].open  # now one request may probe
+    await fail(state, NOW_US + OPEN_FOR_US)
+    assert (await seen(state, NOW_US + 2 * OPEN_FOR_US - 1))[ALPHA].open  # the probe failed: rest again
+    await answer(state, 100, 100)
+    assert await seen(state, NOW_US + OPEN_FOR_US) == {ALPHA: Observation(1, 1_000_000, 0, False)}
+
+
+async def test_an_answer_between_failures_starts_the_count_again(state: World) -> None:
+    for _ in range(FAILURES_TO_OPEN - 1):
+        await fail(state)
+    await answer(state, 100, 100)
+    for _ in range(FAILURES_TO_OPEN - 1):
+        await fail(state)
+    assert not (await seen(state))[ALPHA].open
+    assert BETA not in await seen(state)

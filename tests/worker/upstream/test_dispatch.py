@@ -1,0 +1,246 @@
+"""One attempt against real servers that behave well, badly, and not at all: its cause, and whether it can have cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.adapters.aiohttp_transport import ProviderTransport
+from tests.contracts.misbehaving_server import (
+    Answer,
+    Server,
+    close_at_once,
+    hang,
+    read_request,
+    replies,
+    reset,
+    reset_after_reading,
+    reset_at_once,
+)
+from worker.routing.catalogue import Route, compile_catalogue
+from worker.routing.default_catalogue import DEFAULT_CATALOGUE
+from worker.upstream import attempts
+from worker.upstream.attempts import Ended
+from worker.upstream.dispatch import Dispatcher, Reply, UpstreamLimits
+from worker.upstream.providers import build_access
+
+ROUTE = compile_catalogue(DEFAULT_CATALOGUE).by_id["hosted-ai/llama-3.1-8b-instruct@shared-4x"]
+LIMITS = UpstreamLimits(silence_timeout_us=300_000, max_answer_bytes=2_000, max_error_bytes=500)
+ANSWER = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [], "usage": None}
+WHOLE = {
+    **ANSWER,
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "hi", "refusal": None}, "logprobs": None}
+        | {"finish_reason": "stop"}
+    ],
+}
+
+Send = Callable[..., Awaitable[Reply]]
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[ProviderTransport]:
+    transport = ProviderTransport()
+    yield transport
+    await transport.aclose()
+
+
+@pytest.fixture
+def send(transport: ProviderTransport) -> Send:
+    """Call a port as if hosted.ai were there."""
+
+    async def send(port: int, *, stream: bool = False, route: Route = ROUTE) -> Reply:
+        access = build_access(DEFAULT_CATALOGUE, {route.provider: f"http://127.0.0.1:{port}"}, {route.provider: "k3y"})
+        return await Dispatcher(transport, access, LIMITS).send(route, b'{"model":"m"}', stream=stream)
+
+    return send
+
+
+def http(body: bytes | dict[str, Any], status: int = 200, kind: str = "application/json", cut: int = 0) -> Answer:
+    """A server that answers once; `cut` promises that many bytes more than it sends."""
+    data = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(data) + cut}\r\n\r\n"
+    return replies(head.encode() + data)
+
+
+async def test_a_whole_answer_comes_back_as_the_bytes_it_came_as(send: Send) -> None:
+    async with Server(http(WHOLE)) as server:
+        reply = await send(server.port)
+    assert reply.ended == Ended(attempts.OK, unbilled=False)
+    assert reply.body == json.dumps(WHOLE, separators=(",", ":")).encode()
+    assert reply.answer == WHOLE
+
+
+async def test_an_answer_with_gaps_is_mended(send: Send) -> None:
+    async with Server(http({"choices": [{"message": {"content": "hi"}}]})) as server:
+        reply = await send(server.port)
+    assert reply.body == b""
+    assert reply.answer is not None
+    assert reply.answer["choices"][0]["message"] == {"content": "hi", "refusal": None, "role": "assistant"}
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+async def test_what_a_provider_is_sent(send: Send, simulated: bool) -> None:
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await read_request(reader)).lower())
+        writer.write(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n")
+
+    route = ROUTE._replace(provider="simulator") if simulated else ROUTE
+    async with Server(answer) as server:
+        await send(server.port, route=route)
+    assert heads[0].startswith(b"post /v1/chat/completions http/1.1\r\n")
+    for header in (b"authorization: bearer k3y", b"content-type: application/json", b"accept-encoding: identity"):
+        assert header + b"\r\n" in heads[0]
+    assert (b"x-harpoon-pool: shared-4x\r\n" in heads[0]) is simulated
+
+
+BROKEN, CONNECT = Ended(attempts.BROKEN, unbilled=False), Ended(attempts.CONNECT, unbilled=True)
+MALFORMED, STATUS = Ended(attempts.MALFORMED, unbilled=False), Ended(attempts.STATUS, unbilled=True)
+TIMEOUT, KEY_REFUSED = Ended(attempts.TIMEOUT, unbilled=False), Ended(attempts.KEY_REFUSED, unbilled=True)
+REJECTED = Ended(attempts.REJECTED, unbilled=True)
+
+
+async def hang_after_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    await reader.read(-1)
+
+
+async def reset_after_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    await writer.drain()
+    await asyncio.sleep(0.02)  # let the head be read
+    reset(writer)
+
+
+EVENTS = "text/event-stream; charset=utf-8"
+ENDINGS: list[tuple[str, Answer, bool, Ended, int]] = [
+    ("closed before it read anything", close_at_once, False, BROKEN, 0),
+    ("reset before it read anything", reset_at_once, False, BROKEN, 0),
+    ("reset after reading", reset_after_reading, False, BROKEN, 0),
+    ("silence", hang, False, TIMEOUT, 0),
+    ("silence, asked for a stream", hang, True, TIMEOUT, 0),
+    ("silence after the head", hang_after_head, True, TIMEOUT, 200),
+    ("silence within a plain answer", hang_after_head, False, TIMEOUT, 200),
+    ("reset after the head", reset_after_head, True, BROKEN, 200),
+    ("not HTTP", replies(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"), False, BROKEN, 0),
+    ("an answer cut short", http(WHOLE, cut=5), False, BROKEN, 200),
+    ("no JSON", http(b"<html>oops</html>"), False, MALFORMED, 200),
+    ("no object", http(b"[]"), False, MALFORMED, 200),
+    ("no choices", http(ANSWER), False, MALFORMED, 200),
+    ("duplicate keys", http(b'{"choices":[],"choices":[]}'), False, MALFORMED, 200),
+    ("more than we read", http(b" " * 2_001), False, MALFORMED, 200),
+    ("a stream that ends before it begins", http(b"", kind=EVENTS), True, BROKEN, 200),
+    ("a plain answer where a stream was asked for", http(WHOLE), True, MALFORMED, 200),
+    *[
+        (f"status {status}", http({"error": {"message": "no"}}, status), stream, STATUS, status)
+        for status in (404, 408, 409, 429, 498, 500, 502, 503, 504, 529, 301)
+        for stream in (False, True)
+    ],
+    *[(f"status {status}", http(b"", status), False, KEY_REFUSED, status) for status in (401, 402, 403)],
+    *[(f"status {status}", http(b"", status), True, REJECTED, status) for status in (400, 413, 415, 422)],
+    ("an endless error page", http(b"x" * 501, 503), False, STATUS, 503),
+    ("an error page cut short", http(b"x", 503, cut=5), False, BROKEN, 503),
+]
+
+
+@pytest.mark.parametrize(("answer", "stream", "ended", "status"), [e[1:] for e in ENDINGS], ids=[e[0] for e in ENDINGS])
+async def test_how_an_attempt_ends(send: Send, answer: Answer, stream: bool, ended: Ended, status: int) -> None:
+    async with Server(answer) as server:
+        reply = await send(server.port, stream=stream)
+        assert (reply.ended, reply.status) == (ended, status)
+        assert (reply.answer, reply.stream, reply.response) == (None, None, None)
+        await asyncio.wait_for(server.gone.wait(), 5)
+
+
+async def test_nobody_there_means_never_sent(send: Send) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        reply = await send(unused.getsockname()[1])
+    assert reply.ended == CONNECT
+
+
+REJECTIONS = [
+    (b'{"error":{"message":"temperature is too hot"}}', "the provider refused the request: temperature is too hot"),
+    (b'{"error":{"message":"' + b"x" * 450 + b'"}}', "the provider refused the request: " + "x" * 450),
+    (b'{"error":{"message":7}}', "the provider refused the request as malformed"),
+    (b'{"error":"bad"}', "the provider refused the request as malformed"),
+    (b"<html>", "the provider refused the request as malformed"),
+    (b"\xff" * 501, "the provider refused the request as malformed"),
+    (b"", "the provider refused the request as malformed"),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), REJECTIONS, ids=range(len(REJECTIONS)))
+async def test_a_providers_own_words_on_a_bad_request_are_passed_on(send: Send, body: bytes, words: str) -> None:
+    async with Server(http(body, 400)) as server:
+        reply = await send(server.port)
+    assert reply.rejection is not None
+    assert (reply.rejection.message, reply.rejection.status) == (words, 400)
+
+
+async def test_a_stream_is_an_answer_once_its_first_bytes_are_here(send: Send) -> None:
+    go_on = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {EVENTS}\r\ntransfer-encoding: chunked\r\n\r\n"
+        writer.write(head.encode() + b"5\r\nfirst\r\n")
+        await go_on.wait()
+        writer.write(b"6\r\nsecond\r\n0\r\n\r\n")
+
+    async with Server(answer) as server:
+        reply = await send(server.port, stream=True)
+        assert (reply.ended, reply.first) == (Ended(attempts.OK, unbilled=False), b"first")
+        go_on.set()
+        assert reply.stream is not None
+        assert [chunk async for chunk in reply.stream] == [b"second"]
+        await reply.aclose()
+        await reply.aclose()
+
+
+async def test_closing_a_reply_closes_the_connection(send: Send) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {EVENTS}\r\n\r\nfirst".encode())
+        await reader.read(-1)
+
+    async with Server(answer) as server:
+        reply = await send(server.port, stream=True)
+        assert not server.gone.is_set()
+        await reply.aclose()
+        await asyncio.wait_for(server.gone.wait(), 5)
+
+
+async def test_an_attempt_that_is_called_off_closes_the_connection(send: Send) -> None:
+    for answer in (hang, hang_after_head):
+        async with Server(answer) as server:
+            attempt = asyncio.ensure_future(send(server.port, stream=True))
+            await server.reached.wait()
+            await asyncio.sleep(0.02)  # into the wait for the answer
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+            await asyncio.wait_for(server.gone.wait(), 5)
+
+
+async def test_a_transport_without_a_stream_breaks_no_promise() -> None:
+    class Odd(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            response = httpx.Response(200, request=request)
+            response.stream = httpx.SyncByteStream()
+            return response
+
+    access = build_access(DEFAULT_CATALOGUE, {"hosted-ai": "http://h.example"}, {})
+    dispatcher = Dispatcher(Odd(), access, LIMITS)
+    with pytest.raises(RuntimeError):
+        await dispatcher.send(ROUTE, b"{}", stream=False)

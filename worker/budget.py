@@ -134,7 +134,7 @@ def release(sql: Sql, tenant: str, accounts: list[str], amount: int, cost: int) 
 
 
 def encode_accounts(accounts: list[Account]) -> str:
-    return json.dumps([account.account for account in accounts])
+    return "[" + ",".join([f'"{account.account}"' for account in accounts]) + "]"
 
 
 def decode_accounts(text: str) -> list[str]:

@@ -23,6 +23,7 @@ from worker.budget import (
     reserve,
 )
 from worker.canon.gates import Verdict, bounds_of, judge
+from worker.compact_json import build_encoder
 from worker.covenant.policy import policy_from_plain
 from worker.errors import StateError
 from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry
@@ -32,8 +33,7 @@ from worker.routing.estimates import UNHEALTHY_CAUSES, record_answer, record_fai
 from worker.sessions.event import Session, session_completed
 from worker.sessions.event import event_id as event_id_of
 
-#: Made once: json.dumps would make an encoder at each call.
-_COMPACT = json.JSONEncoder(separators=(",", ":"))
+_encode = build_encoder()
 #: Orphans settled in one sweep, so that a sweep stays a short transaction.
 SWEEP_LIMIT = 200
 
@@ -120,7 +120,7 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
         state,
         state,
         charged,
-        _COMPACT.encode(outcome),
+        _encode(outcome),
         tenant,
         decision_id,
     )

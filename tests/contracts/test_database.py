@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.contracts import database_contract
 import pytest
 
 from gateway.adapters.sqlite_database import SqliteDatabase
+from tests.contracts import database_contract
 
 
 @pytest.fixture(params=["file", "memory"])

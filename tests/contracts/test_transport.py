@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
+from gateway.adapters.aiohttp_transport import SIMULATOR_HOST, ProviderTransport, TransportSettings
 from tests.contracts.misbehaving_server import (
     Answer,
     Server,
@@ -26,8 +28,6 @@ from tests.contracts.misbehaving_server import (
     reset_at_once,
     reset_in_body,
 )
-
-from gateway.adapters.aiohttp_transport import SIMULATOR_HOST, ProviderTransport, TransportSettings
 from worker.upstream.http_request import build_request
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)

@@ -7,9 +7,9 @@ format is never needed, and two hosts cannot disagree about a number nobody wrot
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final, cast
 
+from worker.compact_json import build_encoder
 from worker.errors import CanonicalError, MalformedRequest, RequestTooLarge
 from worker.strict_json import JsonLimits, parse_json
 
@@ -21,12 +21,8 @@ MAX_INT: Final = (1 << 53) - 1
 MAX_DEPTH: Final = 64
 _READ_LIMITS: Final = JsonLimits(max_bytes=1 << 30, max_depth=MAX_DEPTH)
 # Escapes exactly as RFC 8785 section 3.2.2.2: two-character forms, else \u00xx in lower case, all else verbatim.
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-)
-_ORDERED_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=False, separators=(",", ":")
-)
+_ENCODE: Final = build_encoder(sort_keys=True, ensure_ascii=False)
+_ENCODE_ORDERED: Final = build_encoder(ensure_ascii=False)
 
 
 def canonical_json(value: object) -> bytes:
@@ -35,11 +31,11 @@ def canonical_json(value: object) -> bytes:
     Raises: CanonicalError for any other type, a larger integer, a lone surrogate, or nesting beyond MAX_DEPTH.
     """
     # Code points and UTF-16 code units sort ASCII alike, so only other keys need an ordering of our own.
-    encoder = _ENCODER
+    encode = _ENCODE
     if not _has_ascii_keys((value,), 0):
-        encoder, value = _ORDERED_ENCODER, _utf16_ordered(value)
+        encode, value = _ENCODE_ORDERED, _utf16_ordered(value)
     try:
-        return encoder.encode(value).encode()
+        return encode(value).encode()
     except UnicodeEncodeError:
         raise CanonicalError("a lone surrogate has no canonical form") from None
 

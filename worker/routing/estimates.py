@@ -10,7 +10,6 @@ from worker.ports import Sql
 from worker.routing.candidates import MILLION, Observation
 
 #: An answer moves the average by 1/8 of the difference, and counts as no more than ten times or a tenth of the plan.
-SMOOTHING = 8
 MIN_RATIO_PPM = MILLION // 10
 MAX_RATIO_PPM = MILLION * 10
 #: After this many failures in a row a route rests, then the next request probes it.
@@ -36,28 +35,21 @@ def read_observations(sql: Sql, tenant: str, now_us: int) -> dict[str, Observati
     return found
 
 
-def next_ratio_ppm(samples: int, ratio_ppm: int, planned_us: int, seen_us: int) -> int:
-    """The moving average after one more answer; the first one counts in full, within bounds."""
-    seen_ppm = min(MAX_RATIO_PPM, max(MIN_RATIO_PPM, seen_us * MILLION // max(1, planned_us)))
-    if samples == 0:
-        return seen_ppm
-    return ratio_ppm + (seen_ppm - ratio_ppm) // SMOOTHING
+def seen_ratio_ppm(planned_us: int, seen_us: int) -> int:
+    """Seen over planned time in ppm, within bounds; nothing planned divides nothing."""
+    return min(MAX_RATIO_PPM, max(MIN_RATIO_PPM, seen_us * MILLION // max(1, planned_us)))
 
 
 def record_answer(sql: Sql, tenant: str, route: str, planned_us: int, seen_us: int) -> None:
-    """Learn from an answered attempt: average the time, close the breaker."""
-    rows = sql.execute("SELECT samples, ratio_ppm FROM estimate WHERE tenant = ? AND route = ?", tenant, route)
-    samples, ratio_ppm = rows[0] if rows else (0, MILLION)
-    assert isinstance(samples, int)
-    assert isinstance(ratio_ppm, int)
-    ratio = next_ratio_ppm(samples, ratio_ppm, planned_us, seen_us)
+    """Learn from an answered attempt: average the time (the first one counts in full), close the breaker."""
     sql.execute(
         """INSERT INTO estimate (tenant, route, samples, ratio_ppm, failures, open_until_us) VALUES (?, ?, 1, ?, 0, 0)
-           ON CONFLICT (tenant, route) DO UPDATE
-           SET samples = samples + 1, ratio_ppm = excluded.ratio_ppm, failures = 0, open_until_us = 0""",
+           ON CONFLICT (tenant, route) DO UPDATE SET samples = samples + 1, failures = 0, open_until_us = 0,
+           ratio_ppm = CASE WHEN samples = 0 THEN excluded.ratio_ppm
+               ELSE ratio_ppm + (excluded.ratio_ppm - ratio_ppm) / 8 END""",
         tenant,
         route,
-        ratio,
+        seen_ratio_ppm(planned_us, seen_us),
     )
 
 

@@ -5,20 +5,20 @@ Our own sessions derive the event id from decision and attempt, so a repeated se
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from worker.admission import Settlement
+from worker.compact_json import build_encoder
 from worker.money import usd_text
 
 EVENT_TYPE = "session.completed"
 CORRECTION_SUFFIX = "_corrected"
 #: Stands for the amount until the text is made. What the client wrote (session and user id) comes before it.
 _COST = "0-usd"
-_COMPACT = json.JSONEncoder(separators=(",", ":"))
+_encode = build_encoder()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,7 +84,7 @@ def session_completed(
         "outcome": {"status": settlement.outcome},
         "metadata": metadata,
     }
-    text = _COMPACT.encode(event)
+    text = _encode(event)
     # The amount is written as an exact decimal number; a float on the way could change its last digit.
     before, _, after = text.rpartition(f'"{_COST}"')
     return identity, before + usd_text(cost_usd_micros) + after

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.gateway.adapters.database_process import create, stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.adapters.sqlite_database import SqliteDatabase, SqliteSettings
+from tests.gateway.adapters.database_process import create, stored
 from worker.errors import StateError
 from worker.ports import Sql, SqlRow
 

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.gateway.adapters.database_process import create, stored
 
 from gateway.adapters.sqlite_database import SqliteDatabase
+from tests.gateway.adapters.database_process import create, stored
 
 ROOT = Path(__file__).resolve().parents[3]
 PROCESS = Path(__file__).with_name("database_process.py")

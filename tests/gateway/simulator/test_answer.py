@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gateway.simulator.simulator_kit import LEASE
 
 from gateway.simulator.answer import answer
 from gateway.simulator.arithmetic import UnreadableExpression, evaluate, find_expression, to_text
 from gateway.simulator.prompt import split_request
 from gateway.simulator.sentence import sentences, terms
 from gateway.simulator.tokens import MESSAGE_TOKENS, PART_TOKENS, count_tokens, cut_to_tokens, split_pieces
+from tests.gateway.simulator.simulator_kit import LEASE
 
 ROOT = Path(__file__).parents[3]
 

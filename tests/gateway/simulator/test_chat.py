@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gateway.simulator.simulator_kit import CHUNK, COMPLETION, ERROR, LEASE, MODEL, chat_body, check_shape
 
 from gateway.simulator.chat import Completion, complete, encode, to_chunks, to_error, to_response
 from gateway.simulator.request import parse_request, read_body
+from tests.gateway.simulator.simulator_kit import CHUNK, COMPLETION, ERROR, LEASE, MODEL, chat_body, check_shape
 from worker.errors import CallerError, MalformedRequest, RequestTooLarge, UnknownModel
 
 MODELS = frozenset({MODEL})

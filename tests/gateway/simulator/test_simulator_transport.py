@@ -9,6 +9,13 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from gateway.simulator.app import create_app
+from gateway.simulator.exchange import Simulator, SimulatorSettings
+from gateway.simulator.pace import POOL_PACES, Pace, find_pace, sleep_us
+from gateway.simulator.transport import SimulatorTransport
 from tests.gateway.simulator.simulator_kit import (
     CHUNK,
     COMPLETION,
@@ -20,13 +27,6 @@ from tests.gateway.simulator.simulator_kit import (
     make_simulator,
     read_events,
 )
-from starlette.applications import Starlette
-from starlette.routing import Mount
-
-from gateway.simulator.app import create_app
-from gateway.simulator.exchange import Simulator, SimulatorSettings
-from gateway.simulator.pace import POOL_PACES, Pace, find_pace, sleep_us
-from gateway.simulator.transport import SimulatorTransport
 from worker.errors import MalformedRequest
 
 URL = "http://simulator/v1/chat/completions"

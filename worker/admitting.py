@@ -16,7 +16,7 @@ from worker.canon.decide import Decision, decide
 from worker.canon.gates import Verdict, bounds_of
 from worker.ledger.canonical import canonical_json
 from worker.ledger.entry import ACTION, DENY, STRUCTURE_UPDATE, append_entry
-from worker.ports import Hasher, Sql
+from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import build_candidates, unconfigured_routes
 from worker.routing.catalogue import CompiledCatalogue
 from worker.routing.estimates import read_observations
@@ -51,11 +51,11 @@ def catalogue_hash(hasher: Hasher, catalogue: CompiledCatalogue) -> str:
     return hasher.sha3_256(canonical_json(catalogue.canonical)).hex()
 
 
-def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int) -> None:
-    """See that the tenant's log names this catalogue as CANON: genesis for a new log, an update after a change."""
-    rows = sql.execute("SELECT catalogue_hash FROM tenant WHERE tenant = ?", tenant)
-    if rows and rows[0][0] == config.catalogue_hash:
-        return
+def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int) -> int:
+    """The number of the tenant's log, which names this catalogue as CANON: by genesis, or an update after a change."""
+    rows = sql.execute("SELECT log, catalogue_hash FROM tenant WHERE tenant = ?", tenant)
+    if rows and rows[0][1] == config.catalogue_hash:
+        return as_int(rows[0][0])
     sql.execute(
         """INSERT INTO tenant (tenant, catalogue_hash, created_us) VALUES (?, ?, ?)
            ON CONFLICT (tenant) DO UPDATE SET catalogue_hash = excluded.catalogue_hash""",
@@ -63,6 +63,7 @@ def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, 
         config.catalogue_hash,
         at_us,
     )
+    log = as_int(sql.execute("SELECT log FROM tenant WHERE tenant = ?", tenant)[0][0])
     canonical = config.catalogue.canonical
     parts = {
         "catalogue": config.catalogue_hash,
@@ -72,13 +73,14 @@ def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, 
     }
     for item, digest in parts.items():
         payload = {"hash": digest, "item": item, "level": "CANON", "source": "import"}
-        append_entry(sql, hasher, tenant, STRUCTURE_UPDATE, at_us, payload)
+        append_entry(sql, hasher, tenant, log, STRUCTURE_UPDATE, at_us, payload)
+    return log
 
 
 def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> Admission:
     """Decide, record and reserve. Raises: UnknownModel; CanonicalError; StateError."""
     tenant = facts.tenant
-    ensure_canon(sql, hasher, config, tenant, facts.at_us)
+    log = ensure_canon(sql, hasher, config, tenant, facts.at_us)
     accounts = read_accounts(sql, tenant, account_names(facts.policy, config.cap_of(tenant), facts.at_us))
     decision = _decide(sql, config, facts, accounts)
     unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
@@ -90,15 +92,15 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
         "decision_id": facts.decision_id,
     }
     if not decision.ranking:
-        sequence = append_entry(sql, hasher, tenant, DENY, facts.at_us, payload, snapshot.decode())
-        _record(sql, facts, "denied", "", 0, accounts, digest, sequence)
+        entry = append_entry(sql, hasher, tenant, log, DENY, facts.at_us, payload, snapshot.decode())
+        _record(sql, facts, "denied", "", 0, accounts, digest, entry)
         return Admission(facts.decision_id, digest, (), 0, 0, _refusal(decision, len(unconfigured)))
     best = decision.ranking[0]
     route, verdict = decision.candidates[best].route.id, decision.verdicts[best]
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
     payload |= {"reserved_usd_micros": verdict.worst_usd_micros, "route": route}
-    sequence = append_entry(sql, hasher, tenant, ACTION, facts.at_us, payload, snapshot.decode())
-    _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, sequence)
+    entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, snapshot.decode())
+    _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, entry)
     return Admission(
         decision_id=facts.decision_id,
         digest=digest,
@@ -127,12 +129,12 @@ def _record(
     held: int,
     accounts: list[Account],
     digest: str,
-    sequence: int,
+    entry: int,
 ) -> None:
     """Write the decision; an open one holds money until its time limit and the grace have passed."""
     sql.execute(
         """INSERT INTO decision (tenant, decision_id, request_id, at_us, state, route, attempt, held, expires_us,
-           charged, accounts, session_id, user_id, digest, seq, outcome)
+           charged, accounts, session_id, user_id, digest, entry_id, outcome)
            VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, '')""",
         facts.tenant,
         facts.decision_id,
@@ -146,7 +148,7 @@ def _record(
         facts.session_id,
         facts.user_id,
         digest,
-        sequence,
+        entry,
     )
 
 

@@ -77,7 +77,7 @@ class Mediator:
 def _read_in(sql: Sql, tenant: str, decision_id: str) -> dict[str, Any] | None:
     rows = sql.execute(
         """SELECT d.request_id, d.at_us, d.state, d.digest, l.evidence, d.charged, d.outcome
-           FROM decision d JOIN ledger l ON l.tenant = d.tenant AND l.seq = d.seq
+           FROM decision d JOIN ledger l ON l.id = d.entry_id
            WHERE d.tenant = ? AND d.decision_id = ?""",
         tenant,
         decision_id,

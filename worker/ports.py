@@ -31,6 +31,12 @@ class Sql(Protocol):
         ...
 
 
+def as_int(value: SqlValue) -> int:
+    """A column that is declared INTEGER, as the type checker wants to see it."""
+    assert isinstance(value, int)
+    return value
+
+
 class Database(Protocol):
     """A tenant's durable state; the arbiter of every budget."""
 

@@ -9,10 +9,11 @@ from worker.ports import Sql
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        # One row a tenant: which catalogue the last STRUCTURE_UPDATE entries of its log made CANON.
+        # One row a tenant: the number of its log, and the catalogue that the log's last STRUCTURE_UPDATEs made CANON.
         """CREATE TABLE tenant (
-            tenant TEXT PRIMARY KEY, catalogue_hash TEXT NOT NULL, created_us INTEGER NOT NULL
-        ) WITHOUT ROWID""",
+            log INTEGER PRIMARY KEY, tenant TEXT NOT NULL UNIQUE, catalogue_hash TEXT NOT NULL,
+            created_us INTEGER NOT NULL
+        )""",
         # spent + reserved <= cap + overrun, at every commit; cap NULL = no limit.
         """CREATE TABLE account (
             tenant TEXT NOT NULL, account TEXT NOT NULL, cap INTEGER,
@@ -22,13 +23,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # state: denied | open | settled | unsettled. While it is open, `held` micro-dollars are reserved for attempt
         # number `attempt` on `route`, until `expires_us`; once `unsettled`, `held` is the part of `charged` that nobody
         # knows yet, until a late settlement corrects it. `charged` is what the attempts so far cost; `outcome` the
-        # settlement as JSON, empty until there is one; `seq` the ledger entry that holds what `digest` hashes. Rows are
-        # small because they change: what never changes lies in the ledger.
+        # settlement as JSON, empty until there is one; `entry_id` the ledger row that holds what `digest` hashes.
+        # Rows are small because they change: what never changes lies in the ledger.
         """CREATE TABLE decision (
             tenant TEXT NOT NULL, decision_id TEXT NOT NULL, request_id TEXT NOT NULL, at_us INTEGER NOT NULL,
             state TEXT NOT NULL, route TEXT NOT NULL, attempt INTEGER NOT NULL, held INTEGER NOT NULL,
             expires_us INTEGER, charged INTEGER NOT NULL, accounts TEXT NOT NULL, session_id TEXT NOT NULL,
-            user_id TEXT NOT NULL, digest TEXT NOT NULL, seq INTEGER NOT NULL, outcome TEXT NOT NULL,
+            user_id TEXT NOT NULL, digest TEXT NOT NULL, entry_id INTEGER NOT NULL, outcome TEXT NOT NULL,
             PRIMARY KEY (tenant, decision_id)
         ) WITHOUT ROWID""",
         "CREATE INDEX decision_held ON decision (expires_us) WHERE expires_us IS NOT NULL",
@@ -37,16 +38,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             failures INTEGER NOT NULL, open_until_us INTEGER NOT NULL,
             PRIMARY KEY (tenant, route)
         ) WITHOUT ROWID""",
-        # evidence: the canonical JSON whose digest the entry names, if there is any; it may be moved away by retention.
+        # id: log number and sequence number in one, so that a log is one run of rows and needs no second index.
+        # evidence: the JSON whose digest the entry names, if there is any; it may be moved away by retention.
         """CREATE TABLE ledger (
             id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL,
-            kind TEXT NOT NULL, entry TEXT NOT NULL, leaf_hash BLOB NOT NULL, evidence TEXT,
-            UNIQUE (tenant, seq)
+            kind TEXT NOT NULL, entry TEXT NOT NULL, leaf_hash BLOB NOT NULL, evidence TEXT
         )""",
-        """CREATE TABLE outbox (
-            id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, event_id TEXT NOT NULL, at_us INTEGER NOT NULL,
-            event TEXT NOT NULL
-        )""",
+        # The outbox: a completed session's event is the evidence of its ledger entry, so neither is there without the
+        # other. Within a tenant, ids grow in the order of commits.
+        """CREATE VIEW outbox AS SELECT id, tenant, json_extract(evidence, '$.event_id') AS event_id, at_us,
+            evidence AS event FROM ledger WHERE kind = 'SESSION_COMPLETION'""",
     ),
 )
 

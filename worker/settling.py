@@ -26,8 +26,8 @@ from worker.canon.gates import Verdict, bounds_of, judge
 from worker.compact_json import build_encoder
 from worker.covenant.policy import policy_from_plain
 from worker.errors import StateError
-from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry
-from worker.ports import Hasher, Sql
+from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry, log_of
+from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import Load, build_candidates, cost_usd_micros
 from worker.routing.estimates import UNHEALTHY_CAUSES, record_answer, record_failure
 from worker.sessions.event import Session, session_completed
@@ -49,24 +49,32 @@ class _Open:
     charged: int
     accounts: list[str]
     digest: str
+    entry_id: int
 
 
 def _find(sql: Sql, tenant: str, decision_id: str) -> _Open:
     """Raises: StateError if the decision was never recorded."""
     rows = sql.execute(
-        """SELECT state, at_us, session_id, user_id, route, held, charged, accounts, digest FROM decision
+        """SELECT state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry_id
+           FROM decision
            WHERE tenant = ? AND decision_id = ?""",
         tenant,
         decision_id,
     )
     if not rows:
         raise StateError("a settlement names a decision that was never recorded")
-    state, at_us, session_id, user_id, route, held, charged, accounts, digest = rows[0]
-    assert isinstance(at_us, int)
-    assert isinstance(held, int)
-    assert isinstance(charged, int)
-    session = Session(tenant, str(session_id), str(user_id), at_us)
-    return _Open(str(state), session, str(route), held, charged, decode_accounts(str(accounts)), str(digest))
+    state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry = rows[0]
+    session = Session(tenant, str(session_id), str(user_id), as_int(at_us))
+    return _Open(
+        str(state),
+        session,
+        str(route),
+        as_int(held),
+        as_int(charged),
+        decode_accounts(str(accounts)),
+        str(digest),
+        as_int(entry),
+    )
 
 
 def settle_in(sql: Sql, hasher: Hasher, config: MediatorConfig, settlement: Settlement) -> Settled:
@@ -124,7 +132,7 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
         tenant,
         decision_id,
     )
-    event_id, event = session_completed(found.session, settlement, charged, corrects)
+    event = session_completed(found.session, settlement, charged, corrects)[1]
     payload: dict[str, Any] = {
         "cost_usd_micros": charged,
         "decision": found.digest,
@@ -137,14 +145,7 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
         "state": state,
         "usage": settlement.usage,
     }
-    append_entry(sql, hasher, tenant, SESSION_COMPLETION, settlement.at_us, payload)
-    sql.execute(
-        "INSERT INTO outbox (tenant, event_id, at_us, event) VALUES (?, ?, ?, ?)",
-        tenant,
-        event_id,
-        settlement.at_us,
-        event,
-    )
+    append_entry(sql, hasher, tenant, log_of(found.entry_id), SESSION_COMPLETION, settlement.at_us, payload, event)
 
 
 def _earlier_event(sql: Sql, tenant: str, decision_id: str) -> str:
@@ -200,7 +201,7 @@ def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallb
         "reserved_usd_micros": held,
         "route": fallback.route,
     }
-    append_entry(sql, hasher, tenant, ACTION, fallback.at_us, payload)
+    append_entry(sql, hasher, tenant, log_of(found.entry_id), ACTION, fallback.at_us, payload)
     return Grant(granted=True, output_tokens=verdict.output_tokens)
 
 
@@ -209,7 +210,7 @@ def _judge_again(
 ) -> tuple[list[Account], Verdict | None]:
     """The accounts as they stand, and the gates' word on the next route; None if this request never had that route."""
     rows = sql.execute(
-        """SELECT l.evidence FROM decision d JOIN ledger l ON l.tenant = d.tenant AND l.seq = d.seq
+        """SELECT l.evidence FROM decision d JOIN ledger l ON l.id = d.entry_id
            WHERE d.tenant = ? AND d.decision_id = ?""",
         fallback.tenant,
         fallback.decision_id,

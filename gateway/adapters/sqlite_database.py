@@ -119,16 +119,24 @@ class SqliteDatabase:
                 self._flush_handle = loop.call_later(self._settings.patience_us / 1_000_000, self._flush, loop)
                 self._is_patient = True
             else:
-                self._flush_handle = loop.call_soon(self._flush, loop)
+                self._flush_handle = loop.call_soon(self._gather, loop, 0, self._settings.gathering_turns)
         elif self._is_patient and (not patient or len(self._waiting) >= self._settings.max_batch):
             self._flush_handle.cancel()
             self._is_patient = False
-            self._flush_handle = loop.call_soon(self._flush, loop)
+            self._flush_handle = loop.call_soon(self._gather, loop, 0, self._settings.gathering_turns)
         await waiting.future
         if waiting.error is not None:
             raise waiting.error
         value: T = waiting.value
         return value
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
+        """Let the loop turn again while each turn brings more transactions: what comes together commits together."""
+        waiting = len(self._waiting)
+        if turns and seen < waiting < self._settings.max_batch:
+            self._flush_handle = loop.call_soon(self._gather, loop, waiting, turns - 1)
+        else:
+            self._flush(loop)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run one batch, and come back by itself while anything waits."""

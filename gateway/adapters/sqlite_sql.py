@@ -38,6 +38,8 @@ class SqliteSettings:
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     #: How long a patient transaction waits for others to share its commit with.
     patience_us: int = 2_000
+    #: How often at most the event loop turns again before a commit, while each turn brings more transactions.
+    gathering_turns: int = 6
     #: Most transaction functions in one commit: bounds how long the event loop is held.
     max_batch: int = 64
     #: Most transactions that may wait; further ones are refused at once.

@@ -56,7 +56,7 @@ async def test_the_golden_digest_of_the_default_catalogue() -> None:
     async with world(settings) as state:
         await Mediator(state.database, pure, settings).admit(ASKED)
         ((stored, snapshot),) = await state.rows(
-            "SELECT d.digest, l.evidence FROM decision d JOIN ledger l ON l.tenant = d.tenant AND l.seq = d.seq"
+            "SELECT d.digest, l.evidence FROM decision d JOIN ledger l ON l.id = d.entry_id"
         )
     assert stored == GOLDEN_DIGEST  # the same by another hasher
     assert pure.sha3_256(str(snapshot).encode()).hex() == GOLDEN_DIGEST

@@ -247,7 +247,7 @@ async def test_the_ledger_has_no_gaps_and_every_leaf_hash_is_of_the_stored_text(
 async def test_a_stored_decision_is_the_text_its_digest_is_of(state: World) -> None:
     await a_busy_day(state)
     for digest, snapshot in await state.rows(
-        "SELECT d.digest, l.evidence FROM decision d JOIN ledger l ON l.tenant = d.tenant AND l.seq = d.seq"
+        "SELECT d.digest, l.evidence FROM decision d JOIN ledger l ON l.id = d.entry_id"
     ):
         text = str(snapshot).encode()
         parse_canonical(text)

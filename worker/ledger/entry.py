@@ -14,6 +14,8 @@ from worker.ports import Hasher, Sql
 
 SCHEMA_VERSION = 1
 LEAF_PREFIX = b"\x00"
+#: Room for a log in the numbers both hosts keep exactly (2^53): 2^21 logs of 2^32 entries.
+ENTRIES_PER_LOG = 2**32
 
 ACTION = "ACTION"
 DENY = "DENY"
@@ -26,27 +28,41 @@ def leaf_hash(hasher: Hasher, entry: bytes) -> bytes:
     return hasher.sha3_256(LEAF_PREFIX + entry)
 
 
+def entry_id(log: int, sequence: int) -> int:
+    """The row number of an entry: its log's number, and its place in the log."""
+    return log * ENTRIES_PER_LOG + sequence
+
+
+def log_of(entry_id: int) -> int:
+    """The number of the log an entry is in."""
+    return entry_id // ENTRIES_PER_LOG
+
+
 def append_entry(
     sql: Sql,
     hasher: Hasher,
     tenant: str,
+    log: int,
     kind: str,
     at_us: int,
     payload: Mapping[str, Any],
     evidence: str | None = None,
 ) -> int:
-    """Append one entry to the tenant's log inside the open transaction; returns its sequence number, from 0.
+    """Append one entry to the tenant's log inside the open transaction; returns its id.
 
     The log itself says how long it is: nothing about it is cached across transactions. `evidence` is kept beside the
     entry; the entry's payload holds its digest. Raises: CanonicalError.
     """
-    last = sql.execute("SELECT MAX(seq) FROM ledger WHERE tenant = ?", tenant)[0][0]
-    sequence = last + 1 if isinstance(last, int) else 0
+    first = entry_id(log, 0)
+    last = sql.execute("SELECT MAX(id) FROM ledger WHERE id >= ? AND id < ?", first, first + ENTRIES_PER_LOG)[0][0]
+    identity = last + 1 if isinstance(last, int) else first
+    sequence = identity - first
     entry = canonical_json(
         {"at_us": at_us, "kind": kind, "payload": payload, "seq": sequence, "tenant": tenant, "v": SCHEMA_VERSION}
     )
     sql.execute(
-        "INSERT INTO ledger (tenant, seq, at_us, kind, entry, leaf_hash, evidence) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ledger (id, tenant, seq, at_us, kind, entry, leaf_hash, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        identity,
         tenant,
         sequence,
         at_us,
@@ -55,4 +71,4 @@ def append_entry(
         leaf_hash(hasher, entry),
         evidence,
     )
-    return sequence
+    return identity

@@ -56,14 +56,30 @@ async def put(state: World, samples: int, ratio_ppm: int) -> None:
         (1, 1_000_000, 100, 180, 1_100_000),
         (9, 1_000_000, 100, 20, 900_000),
         (9, 1_000_000, 100, 10**9, 2_125_000),
-        (9, 1_000_009, 100, 100, 1_000_008),  # towards what is seen, whole steps only
-        (9, 1_000_000, 100, 100, 1_000_000),
+        (7, 1_000_009, 100, 100, 1_000_008),  # towards what is seen, whole steps only
+        (7, 1_000_000, 100, 100, 1_000_000),
     ],
 )
 async def test_golden_averages(state: World, samples: int, ratio: int, planned: int, seen_us: int, after: int) -> None:
     await put(state, samples, ratio)
     await answer(state, planned, seen_us)
     assert (await seen(state))[ALPHA] == Observation(samples + 1, after, 0, False)
+
+
+@pytest.mark.parametrize(("seen_us", "samples"), [(100, 9), (102, 9), (98, 9), (103, 10), (97, 10)])
+async def test_what_is_nearly_the_average_teaches_nothing_once_eight_are_known(
+    state: World, seen_us: int, samples: int
+) -> None:
+    await put(state, 9, 1_000_000)
+    await answer(state, 100, seen_us)
+    assert (await seen(state))[ALPHA].samples == samples
+
+
+async def test_an_answer_closes_the_breaker_even_if_it_is_the_average(state: World) -> None:
+    await put(state, 9, 1_000_000)
+    await fail(state)
+    await answer(state, 100, 100)
+    assert (await seen(state))[ALPHA].failures == 0
 
 
 async def test_an_average_stays_between_its_bounds_and_moves_towards_what_is_seen(state: World) -> None:

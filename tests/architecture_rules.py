@@ -57,7 +57,7 @@ PURE_CALLS = _words(
     """compile frozenset set dict list tuple bytes bytearray str int float bool range len sorted zip enumerate reversed
     map filter sum min max abs ord chr cast field namedtuple getLogger getattr fromkeys maketrans encode decode join
     split strip lstrip rstrip replace items keys values fromhex translate itemgetter attrgetter partial union index
-    datetime date timedelta isinstance"""
+    datetime date timedelta isinstance build_encoder"""
 )
 LIVE_CONSTRUCTORS = re.compile(
     r"^(Lock|Event|Queue|Semaphore|Condition|Popen|Starlette|Thread)$"

@@ -14,6 +14,7 @@ from worker.budget import Account, account_names, encode_accounts, funds_of, rea
 from worker.canon import codes
 from worker.canon.decide import Decision, decide
 from worker.canon.gates import Verdict, bounds_of
+from worker.decision_record import record_text
 from worker.ledger.canonical import canonical_json
 from worker.ledger.entry import ACTION, DENY, STRUCTURE_UPDATE, append_entry
 from worker.ports import Hasher, Sql, as_int
@@ -21,7 +22,6 @@ from worker.routing.candidates import build_candidates, unconfigured_routes
 from worker.routing.catalogue import CompiledCatalogue
 from worker.routing.estimates import read_observations
 
-SNAPSHOT_VERSION = 1
 #: How long past its own time limit a reservation may live before it counts as orphaned.
 ORPHAN_GRACE_US = 2_000_000
 
@@ -84,22 +84,22 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
     accounts = read_accounts(sql, tenant, account_names(facts.policy, config.cap_of(tenant), facts.at_us))
     decision = _decide(sql, config, facts, accounts)
     unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
-    snapshot = canonical_json(_snapshot(config, facts, accounts, decision, unconfigured))
-    digest = hasher.sha3_256(snapshot).hex()
+    record = record_text(facts, accounts, decision, unconfigured, config.configured, config.catalogue_hash)
+    digest = hasher.sha3_256(record.encode()).hex()
     payload: dict[str, Any] = {
         "catalogue": config.catalogue_hash,
         "decision": digest,
         "decision_id": facts.decision_id,
     }
     if not decision.ranking:
-        entry = append_entry(sql, hasher, tenant, log, DENY, facts.at_us, payload, snapshot.decode())
+        entry = append_entry(sql, hasher, tenant, log, DENY, facts.at_us, payload, record)
         _record(sql, facts, "denied", "", 0, accounts, digest, entry)
         return Admission(facts.decision_id, digest, (), 0, 0, _refusal(decision, len(unconfigured)))
     best = decision.ranking[0]
     route, verdict = decision.candidates[best].route.id, decision.verdicts[best]
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
     payload |= {"reserved_usd_micros": verdict.worst_usd_micros, "route": route}
-    entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, snapshot.decode())
+    entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, record)
     _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, entry)
     return Admission(
         decision_id=facts.decision_id,
@@ -150,33 +150,6 @@ def _record(
         digest,
         entry,
     )
-
-
-def _snapshot(
-    config: MediatorConfig, facts: Facts, accounts: list[Account], decision: Decision, unconfigured: list[str]
-) -> dict[str, Any]:
-    """All the decision rests on and all it says, without an id, a time or a host (design section 4)."""
-    classification = facts.classification
-    return {
-        "accounts": [[account.kind, account.cap, account.spent, account.reserved] for account in accounts],
-        "candidates": decision.to_rows(),
-        "catalogue": config.catalogue_hash,
-        "classification": [
-            classification.model_version,
-            classification.complexity,
-            classification.task,
-            classification.p_small_fails_ppm,
-            classification.expected_output_tokens,
-        ],
-        "configured": sorted(config.configured),
-        "load": [facts.input_bytes, facts.images, facts.choices, facts.max_output_tokens, sorted(facts.needs)],
-        "model": facts.model,
-        "policy": facts.policy.to_plain(),
-        "ranking": list(decision.ranking),
-        "request": facts.request_digest,
-        "unconfigured": unconfigured,
-        "v": SNAPSHOT_VERSION,
-    }
 
 
 def _refusal(decision: Decision, unconfigured: int) -> Refusal:

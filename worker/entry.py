@@ -9,10 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from starlette.applications import Starlette
 from workers import WorkerEntrypoint
 
-from worker.app import create_app
+from worker.app import Application, create_app
 from worker.classification import ReferenceScorer
 from worker.configuration import SETTINGS, Configuration, read_configuration
 from worker.edge.asgi import serve
@@ -61,7 +60,7 @@ class Default(WorkerEntrypoint):
     """Serves every request of this isolate: bindings do not change while it lives, so its first request builds all."""
 
     _services: ClassVar[Services | None] = None
-    _app: ClassVar[Starlette | None] = None
+    _app: ClassVar[Application | None] = None
 
     async def fetch(self, request: Any) -> Any:
         """Answer one request."""

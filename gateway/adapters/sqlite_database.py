@@ -88,7 +88,10 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Commit what still waits, checkpoint, and end the thread; afterwards `transact` refuses. Harmless twice."""
-        self._loop = None
+        loop, self._loop = self._loop, None
+        if loop is not None and self._is_patient and self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush(loop)
         unsettled = [waiting.future for waiting in self._waiting if not waiting.future.done()]
         if unsettled:
             await asyncio.wait(unsettled)

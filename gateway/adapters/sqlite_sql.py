@@ -56,6 +56,8 @@ class SqliteSettings:
     #: How long the last step of a checkpoint may wait for readers while it holds the write lock.
     checkpoint_wait_ms: int = 50
     cached_statements: int = 256
+    #: Of a database that is new; each commit writes whole pages, twice a system call for each.
+    page_bytes: int = 8192
     page_cache_bytes: int = 8 * 1024 * 1024
     #: How long opening may wait for another process that is opening the same file.
     open_wait_ms: int = 5_000
@@ -77,6 +79,7 @@ def open_connection(path: str, settings: SqliteSettings) -> sqlite3.Connection:
     except sqlite3.Error as exc:
         raise StateError(f"The database can't be opened: {exc}.") from exc
     try:
+        connection.execute(f"PRAGMA page_size={settings.page_bytes}")
         mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal" and path != MEMORY:
             raise StateError(f"The state folder's file system can't hold a write-ahead log (SQLite chose {mode!r}).")

@@ -11,6 +11,7 @@ risk, cost, id), ids unique, so the order is total and no input order shows thro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from worker.canon.fixed_point import neg_ln_micronats
@@ -57,6 +58,12 @@ class Decision(NamedTuple):
         return rows
 
 
+@lru_cache(maxsize=4096)
+def _improbability(success_ppm: int) -> int:
+    """-ln p, remembered: a model has few success probabilities."""
+    return neg_ln_micronats(success_ppm)
+
+
 def total_us(candidate: Candidate, bounds: Bounds, horizon_us: int, complexity: int) -> int:
     """The candidate's total in microseconds. Raises: ValueError for a success probability of zero or above one."""
     weights = bounds.weights
@@ -66,7 +73,7 @@ def total_us(candidate: Candidate, bounds: Bounds, horizon_us: int, complexity: 
         spent
         + tier_penalty
         + weights.risk_us_per_ppm * candidate.risk_ppm
-        + weights.improbability_us_per_micronat * neg_ln_micronats(candidate.success_ppm)
+        + weights.improbability_us_per_micronat * _improbability(candidate.success_ppm)
     )
 
 

@@ -7,6 +7,7 @@ format is never needed, and two hosts cannot disagree about a number nobody wrot
 
 from __future__ import annotations
 
+from json.encoder import encode_basestring
 from typing import Any, Final, cast
 
 from worker.compact_json import build_encoder
@@ -38,6 +39,11 @@ def canonical_json(value: object) -> bytes:
         return encode(value).encode()
     except UnicodeEncodeError:
         raise CanonicalError("a lone surrogate has no canonical form") from None
+
+
+def canonical_string(text: str) -> str:
+    """The canonical form of one string, for text put together by hand; encoding that refuses lone surrogates."""
+    return encode_basestring(text)
 
 
 def parse_canonical(data: bytes) -> CanonicalValue:

@@ -8,17 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
 from worker.admission import Settlement
-from worker.compact_json import build_encoder
+from worker.ledger.canonical import canonical_string as quote
 from worker.money import usd_text
 
 EVENT_TYPE = "session.completed"
 CORRECTION_SUFFIX = "_corrected"
-#: Stands for the amount until the text is made. What the client wrote (session and user id) comes before it.
-_COST = "0-usd"
-_encode = build_encoder()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,33 +54,19 @@ def session_completed(
     """
     ended = rfc3339(session.started_us + settlement.elapsed_us)
     identity = event_id(settlement.decision_id, len(settlement.attempts))
-    metadata = {"decision_id": settlement.decision_id, "usage_source": settlement.usage}
+    correction = ""
     if corrects is not None:
         identity += CORRECTION_SUFFIX
-        metadata["corrects"] = corrects
-    event: dict[str, Any] = {
-        "event_type": EVENT_TYPE,
-        "event_id": identity,
-        "timestamp": ended,
-        "session": {
-            "session_id": session.session_id or settlement.decision_id,
-            "session_type": "api",
-            "start_time": rfc3339(session.started_us),
-            "end_time": ended,
-            "duration_ms": settlement.elapsed_us // 1_000,
-        },
-        "user": {"user_id": session.user_id or "anonymous", "organization_id": session.tenant},
-        "usage": {
-            "input_tokens": settlement.input_tokens,
-            "output_tokens": settlement.output_tokens,
-            "total_tokens": settlement.input_tokens + settlement.output_tokens,
-            "model": settlement.route,
-            "estimated_cost_usd": _COST,
-        },
-        "outcome": {"status": settlement.outcome},
-        "metadata": metadata,
-    }
-    text = _encode(event)
-    # The amount is written as an exact decimal number; a float on the way could change its last digit.
-    before, _, after = text.rpartition(f'"{_COST}"')
-    return identity, before + usd_text(cost_usd_micros) + after
+        correction = f',"corrects":{quote(corrects)}'
+    used = settlement
+    # Put together by hand: one a request, and the amount stays an exact decimal number with no float on the way.
+    return identity, (
+        f'{{"event_type":"{EVENT_TYPE}","event_id":{quote(identity)},"timestamp":"{ended}",'
+        f'"session":{{"session_id":{quote(session.session_id or used.decision_id)},"session_type":"api",'
+        f'"start_time":"{rfc3339(session.started_us)}","end_time":"{ended}","duration_ms":{used.elapsed_us // 1_000}}},'
+        f'"user":{{"user_id":{quote(session.user_id or "anonymous")},"organization_id":{quote(session.tenant)}}},'
+        f'"usage":{{"input_tokens":{used.input_tokens},"output_tokens":{used.output_tokens},'
+        f'"total_tokens":{used.input_tokens + used.output_tokens},"model":{quote(used.route)},'
+        f'"estimated_cost_usd":{usd_text(cost_usd_micros)}}},"outcome":{{"status":{quote(used.outcome)}}},'
+        f'"metadata":{{"decision_id":{quote(used.decision_id)},"usage_source":{quote(used.usage)}{correction}}}}}'
+    )

@@ -134,8 +134,8 @@ def _record(
     """Write the decision; an open one holds money until its time limit and the grace have passed."""
     sql.execute(
         """INSERT INTO decision (tenant, decision_id, request_id, at_us, state, route, attempt, held, expires_us,
-           charged, accounts, session_id, user_id, digest, entry_id, outcome)
-           VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, '')""",
+           charged, accounts, session_id, user_id, digest, entry_id, completion_id)
+           VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, 0)""",
         facts.tenant,
         facts.decision_id,
         facts.request_id,

@@ -13,6 +13,7 @@ from worker.admission import Admission, Facts, Fallback, Grant, Settled, Settlem
 from worker.admitting import MediatorConfig, admit_in
 from worker.ports import Database, Hasher, Sql
 from worker.schema import migrate
+from worker.sessions.event import outcome_of
 from worker.settling import SWEEP_LIMIT, advance_in, settle_in, sweep_in
 
 
@@ -76,15 +77,15 @@ class Mediator:
 
 def _read_in(sql: Sql, tenant: str, decision_id: str) -> dict[str, Any] | None:
     rows = sql.execute(
-        """SELECT d.request_id, d.at_us, d.state, d.digest, l.evidence, d.charged, d.outcome
-           FROM decision d JOIN ledger l ON l.id = d.entry_id
+        """SELECT d.request_id, d.at_us, d.state, d.digest, l.evidence, d.charged, c.evidence
+           FROM decision d JOIN ledger l ON l.id = d.entry_id LEFT JOIN ledger c ON c.id = d.completion_id
            WHERE d.tenant = ? AND d.decision_id = ?""",
         tenant,
         decision_id,
     )
     if not rows:
         return None
-    request_id, at_us, state, digest, evidence, charged, outcome = rows[0]
+    request_id, at_us, state, digest, evidence, charged, event = rows[0]
     return {
         "id": decision_id,
         "request_id": request_id,
@@ -92,6 +93,6 @@ def _read_in(sql: Sql, tenant: str, decision_id: str) -> dict[str, Any] | None:
         "state": state,
         "decision_digest": digest,
         "charged_usd_micros": charged,
-        "outcome": json.loads(str(outcome)) if outcome else None,
+        "outcome": outcome_of(json.loads(str(event))) if event else None,
         "decision": json.loads(str(evidence)),
     }

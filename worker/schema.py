@@ -22,14 +22,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         # state: denied | open | settled | unsettled. While it is open, `held` micro-dollars are reserved for attempt
         # number `attempt` on `route`, until `expires_us`; once `unsettled`, `held` is the part of `charged` that nobody
-        # knows yet, until a late settlement corrects it. `charged` is what the attempts so far cost; `outcome` the
-        # settlement as JSON, empty until there is one; `entry_id` the ledger row that holds what `digest` hashes.
-        # Rows are small because they change: what never changes lies in the ledger.
+        # knows yet, until a late settlement corrects it. `charged` is what the attempts so far cost;
+        # `entry_id` the ledger row that holds what `digest` hashes, `completion_id` the one that tells how it ended.
+        # Rows are small and don't grow when they change: one that outgrows its page makes SQLite write its neighbours.
         """CREATE TABLE decision (
             tenant TEXT NOT NULL, decision_id TEXT NOT NULL, request_id TEXT NOT NULL, at_us INTEGER NOT NULL,
             state TEXT NOT NULL, route TEXT NOT NULL, attempt INTEGER NOT NULL, held INTEGER NOT NULL,
             expires_us INTEGER, charged INTEGER NOT NULL, accounts TEXT NOT NULL, session_id TEXT NOT NULL,
-            user_id TEXT NOT NULL, digest TEXT NOT NULL, entry_id INTEGER NOT NULL, outcome TEXT NOT NULL,
+            user_id TEXT NOT NULL, digest TEXT NOT NULL, entry_id INTEGER NOT NULL, completion_id INTEGER NOT NULL,
             PRIMARY KEY (tenant, decision_id)
         ) WITHOUT ROWID""",
         "CREATE INDEX decision_held ON decision (expires_us) WHERE expires_us IS NOT NULL",

@@ -23,7 +23,6 @@ from worker.budget import (
     reserve,
 )
 from worker.canon.gates import Verdict, bounds_of, judge
-from worker.compact_json import build_encoder
 from worker.covenant.policy import policy_from_plain
 from worker.errors import StateError
 from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry, log_of
@@ -31,9 +30,7 @@ from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import Load, build_candidates, cost_usd_micros
 from worker.routing.estimates import UNHEALTHY_CAUSES, record_answer, record_failure
 from worker.sessions.event import Session, session_completed
-from worker.sessions.event import event_id as event_id_of
 
-_encode = build_encoder()
 #: Orphans settled in one sweep, so that a sweep stays a short transaction.
 SWEEP_LIMIT = 200
 
@@ -112,26 +109,6 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
     """Record how the request ended: decision, ledger entry and event in the same commit."""
     tenant, decision_id = settlement.tenant, settlement.decision_id
     corrects = _earlier_event(sql, tenant, decision_id) if found.state == "unsettled" else None
-    outcome = {
-        "attempts": [[a.route, a.cause, a.status, a.elapsed_us] for a in settlement.attempts],
-        "elapsed_us": settlement.elapsed_us,
-        "first_byte_us": settlement.first_byte_us,
-        "input_tokens": settlement.input_tokens,
-        "outcome": settlement.outcome,
-        "output_tokens": settlement.output_tokens,
-        "route": settlement.route,
-        "usage": settlement.usage,
-    }
-    sql.execute(
-        """UPDATE decision SET state = ?, held = CASE WHEN ? = 'unsettled' THEN held ELSE 0 END, expires_us = NULL,
-           charged = ?, outcome = ? WHERE tenant = ? AND decision_id = ?""",
-        state,
-        state,
-        charged,
-        _encode(outcome),
-        tenant,
-        decision_id,
-    )
     event = session_completed(found.session, settlement, charged, corrects)[1]
     payload: dict[str, Any] = {
         "cost_usd_micros": charged,
@@ -145,14 +122,29 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
         "state": state,
         "usage": settlement.usage,
     }
-    append_entry(sql, hasher, tenant, log_of(found.entry_id), SESSION_COMPLETION, settlement.at_us, payload, event)
+    log = log_of(found.entry_id)
+    completion = append_entry(sql, hasher, tenant, log, SESSION_COMPLETION, settlement.at_us, payload, event)
+    sql.execute(
+        """UPDATE decision SET state = ?, held = CASE WHEN ? = 'unsettled' THEN held ELSE 0 END, expires_us = NULL,
+           charged = ?, completion_id = ? WHERE tenant = ? AND decision_id = ?""",
+        state,
+        state,
+        charged,
+        completion,
+        tenant,
+        decision_id,
+    )
 
 
 def _earlier_event(sql: Sql, tenant: str, decision_id: str) -> str:
     """The id of the event that told this session's worst case."""
-    query = "SELECT outcome FROM decision WHERE tenant = ? AND decision_id = ?"
-    outcome = json.loads(str(sql.execute(query, tenant, decision_id)[0][0]))
-    return event_id_of(decision_id, len(outcome["attempts"]))
+    rows = sql.execute(
+        """SELECT json_extract(l.evidence, '$.event_id') FROM decision d JOIN ledger l ON l.id = d.completion_id
+           WHERE d.tenant = ? AND d.decision_id = ?""",
+        tenant,
+        decision_id,
+    )
+    return str(rows[0][0])
 
 
 def _learn(sql: Sql, config: MediatorConfig, settlement: Settlement) -> None:

@@ -57,7 +57,7 @@ class SqliteSettings:
     checkpoint_wait_ms: int = 50
     cached_statements: int = 256
     #: Of a database that is new; each commit writes whole pages, twice a system call for each.
-    page_bytes: int = 8192
+    page_bytes: int = 4096
     page_cache_bytes: int = 8 * 1024 * 1024
     #: How long opening may wait for another process that is opening the same file.
     open_wait_ms: int = 5_000

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
-from worker.admission import Settlement
+from worker.admission import Attempt, Settlement
 from worker.ledger.canonical import canonical_string as quote
 from worker.money import usd_text
 
@@ -68,5 +69,26 @@ def session_completed(
         f'"usage":{{"input_tokens":{used.input_tokens},"output_tokens":{used.output_tokens},'
         f'"total_tokens":{used.input_tokens + used.output_tokens},"model":{quote(used.route)},'
         f'"estimated_cost_usd":{usd_text(cost_usd_micros)}}},"outcome":{{"status":{quote(used.outcome)}}},'
-        f'"metadata":{{"decision_id":{quote(used.decision_id)},"usage_source":{quote(used.usage)}{correction}}}}}'
+        f'"metadata":{{"attempts":[{",".join([_attempt_text(attempt) for attempt in used.attempts])}],'
+        f'"decision_id":{quote(used.decision_id)},"elapsed_us":{used.elapsed_us},'
+        f'"first_byte_us":{used.first_byte_us},"usage_source":{quote(used.usage)}{correction}}}}}'
     )
+
+
+def _attempt_text(attempt: Attempt) -> str:
+    return f"[{quote(attempt.route)},{quote(attempt.cause)},{attempt.status},{attempt.elapsed_us}]"
+
+
+def outcome_of(event: dict[str, Any]) -> dict[str, Any]:
+    """How a session ended, read back from its event: tokens, times, attempts as [route, cause, status, elapsed_us]."""
+    metadata, usage = event["metadata"], event["usage"]
+    return {
+        "attempts": metadata["attempts"],
+        "elapsed_us": metadata["elapsed_us"],
+        "first_byte_us": metadata["first_byte_us"],
+        "input_tokens": usage["input_tokens"],
+        "outcome": event["outcome"]["status"],
+        "output_tokens": usage["output_tokens"],
+        "route": usage["model"],
+        "usage": metadata["usage_source"],
+    }

@@ -54,7 +54,13 @@ async def test_the_event_of_a_settled_session(state: World) -> None:
             "estimated_cost_usd": 0.00002,
         },
         "outcome": {"status": "success"},
-        "metadata": {"decision_id": f"dec_{DECISION}", "usage_source": "reported"},
+        "metadata": {
+            "attempts": [["alpha/m@solo", "ok", 200, 1_000_000]],
+            "decision_id": f"dec_{DECISION}",
+            "elapsed_us": 1_000_000,
+            "first_byte_us": 200_000,
+            "usage_source": "reported",
+        },
     }
 
 

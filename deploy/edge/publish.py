@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SETUP = ROOT / "tests" / "edge"
 MODULES = ROOT / "python_modules"
 #: One module of each vendored package the Worker can't start without.
-NEEDED_MODULES = ("workers", "starlette", "httpx", "pydantic", "pydantic_core", "anyio")
+NEEDED_MODULES = ("workers", "starlette", "httpx", "anyio")
 OUTPUT = ROOT / "build" / "publish"
 
 

@@ -22,6 +22,7 @@ from gateway.adapters.sqlite_database import SqliteDatabase
 from gateway.settings import HostSettings, read_settings
 from gateway.simulator.app import create_app as create_simulator_app
 from gateway.simulator.exchange import Simulator, SimulatorSettings
+from gateway.simulator.pace import sleep_us
 from gateway.simulator.transport import SimulatorTransport
 from worker.app import create_app
 from worker.classification import ReferenceScorer
@@ -67,6 +68,8 @@ class Gateway:
         """Open everything, recover, begin to serve. Raises: StateError; OSError for the state folder."""
         settings, stack = self._settings, self._resources
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Its -wal and -shm get the same mode from SQLite, whatever the umask of the server that runs this.
+        (settings.state / DATABASE_FILE).touch(mode=0o600)
         lock = StateLock(settings.state)
         alone = await asyncio.to_thread(lock.try_exclusive)
         stack.callback(lock.release)
@@ -96,7 +99,7 @@ class Gateway:
         configuration = settings.configuration
         models = frozenset(r.served_id for r in configuration.catalogue.routes if r.simulated)
         simulator = Simulator(
-            SimulatorSettings(models=models, speed=settings.simulator_speed), clock=clock, sleep=_sleep_us
+            SimulatorSettings(models=models, speed=settings.simulator_speed), clock=clock, sleep=sleep_us
         )
         transport = ProviderTransport(simulator=SimulatorTransport(simulator))
         self._resources.push_async_callback(transport.aclose)
@@ -111,16 +114,13 @@ class Gateway:
             keyring=configuration.keyring(),
             limits=configuration.limits,
         )
-        return create_app(services, [Mount("/simulator", create_simulator_app(simulator))])
+        # Over HTTP the simulator needs no token, so it is there only while it stands in for a provider.
+        return create_app(services, [Mount("/simulator", create_simulator_app(simulator))] if models else [])
 
     async def stop(self) -> None:
         """Close everything in reverse order."""
         self._app = None
         await self._resources.aclose()
-
-
-async def _sleep_us(delay_us: int) -> None:
-    await asyncio.sleep(delay_us / 1_000_000)
 
 
 async def _sweep_for_ever(mediator: Mediator, clock: SystemClock) -> None:
@@ -140,5 +140,9 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def build() -> Gateway:
-    """The application for a server's worker process: settings come from its environment alone."""
+    """The application for a server's worker process: settings come from its environment alone.
+
+    Another server than `harpoon serve` is told by itself where to listen. SERVICE_HOST must say the same, because it
+    decides whether a token is needed.
+    """
     return Gateway(read_settings(os.environ, {}, None))

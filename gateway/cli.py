@@ -48,6 +48,7 @@ def serve(
         settings = read_settings(os.environ, flags, config)
     except IntegrityError as problem:
         _give_up(problem.message)
+    os.umask(0o077)  # before anything is created: what the state holds is the operator's alone
     # Worker processes are told by their environment, so that a secret never shows in a process list.
     os.environ.update(settings.values)
     _greet(settings)
@@ -74,12 +75,14 @@ def serve(
 
 def _greet(settings: HostSettings) -> None:
     configuration = settings.configuration
-    where = f"http://{settings.host}:{settings.port}/v1"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    where = f"http://{host}:{settings.port}/v1"
     _console.print(f"[bold]harpoon[/bold] serves [bold]{where}[/bold]  (Ctrl-C stops it)")
     _console.print(f"  providers  {', '.join(sorted(configuration.configured)) or 'none'}")
     if "simulator" in configuration.configured:
         _console.print("             the simulator answers from the prompt alone: there is no model behind it")
-    access = "open, on loopback only" if configuration.open_access else f"{len(configuration.tokens)} token(s)"
+    tokens = len(configuration.tokens)
+    access = f"{tokens} token(s)" if tokens else "open to this machine, without a token"
     _console.print(f"  access     {access}")
     _console.print(f"  state      {settings.state}")
     body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "What is a vGPU?"}]})
@@ -114,13 +117,13 @@ def catalogue() -> None:
 
 @cli.command()
 def settings() -> None:
-    """List every setting, what it does and its default."""
+    """List every setting, what it does and its default; those marked secret belong in the environment or a file."""
     table = Table(box=None, pad_edge=False)
     table.add_column("setting", no_wrap=True)
     table.add_column("what it does")
     table.add_column("default")
     for setting in ALL_SETTINGS:
-        table.add_row(setting.name, setting.help, setting.default)
+        table.add_row(setting.name, setting.help, "(secret)" if setting.secret else setting.default)
     _console.print(table)
 
 

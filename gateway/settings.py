@@ -46,11 +46,10 @@ def read_settings(environment: Mapping[str, str], flags: Mapping[str, str], conf
     if values["HARPOON_CATALOGUE"] and not values["HARPOON_CATALOGUE_JSON"]:
         values["HARPOON_CATALOGUE_JSON"] = _read_text("HARPOON_CATALOGUE", Path(values["HARPOON_CATALOGUE"]))
     host = values["SERVICE_HOST"]
-    open_access = host in LOOPBACK and not values["HARPOON_TOKENS"]
-    if open_access and values["HARPOON_OPEN"] == "0":
+    if host in LOOPBACK and not values["HARPOON_TOKENS"] and values["HARPOON_OPEN"] == "0":
         values["HARPOON_OPEN"] = "1"
     configuration = read_configuration(values)
-    if not configuration.tokens and not configuration.open_access:
+    if not configuration.tokens and (host not in LOOPBACK or not configuration.open_access):
         raise SettingsError(
             f"listening on {host} without a token would serve everybody who can connect: set HARPOON_TOKENS="
             "hk_<tenant>_<secret>, or listen on 127.0.0.1"

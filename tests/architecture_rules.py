@@ -63,7 +63,6 @@ LIVE_CONSTRUCTORS = re.compile(
     r"^(Lock|Event|Queue|Semaphore|Condition|Popen|Starlette|Thread)$"
     r"|(Client|ClientSession|(Thread|Process|Connection)Pool|Executor|Server|Database|Transport|Connection|Socket)$"
 )
-COMPOSITION_ROOTS = ("worker/entry.py",)  # the edge builds its application once per isolate, which is at import
 
 DECISION_PATH = ("worker/canon/", "worker/routing/", "worker/covenant/", "worker/ledger/", "wasm_classifier/")
 INEXACT_MODULES = ("math", "cmath", "unicodedata", "statistics", "locale")
@@ -220,7 +219,7 @@ def live_calls(module: Module, value: ast.AST, seen: frozenset[str] = frozenset(
         if not isinstance(node, ast.Call):
             continue
         name = called(node)
-        live = bool(LIVE_CONSTRUCTORS.search(name)) and not module.path.startswith(COMPOSITION_ROOTS)
+        live = bool(LIVE_CONSTRUCTORS.search(name))
         if isinstance(node.func, ast.Name) and name in own:
             if name not in seen:
                 yield from live_calls(module, own[name], seen | {name})

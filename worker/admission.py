@@ -89,10 +89,11 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Whether the next route was reserved for, and the output limit its funds buy."""
+    """Whether the next route was reserved for, the output limit its funds buy, and what the request has cost so far."""
 
     granted: bool
     output_tokens: int
+    charged_usd_micros: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ answer their errors themselves, so those layers would only cost their 15 us.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, Router
 
-from worker.api.answers import Receive, Scope, Send, send_error
+from worker.api.answers import OUR_FAULT, Headers, Message, Receive, Scope, Send, send_error
+from worker.api.auth import refuse_strangers
 from worker.api.chat import ChatCompletions
 from worker.api.decisions import Decisions
 from worker.api.health import Health
@@ -20,7 +21,6 @@ from worker.api.models import Models
 from worker.errors import CallerError, HarpoonError
 from worker.services import Services
 
-OUR_FAULT = "the gateway failed while handling this request; it was not the request's fault"
 _log = logging.getLogger("harpoon")
 
 
@@ -31,34 +31,66 @@ class NotServed(CallerError):
     code = "not_found"
 
 
+class _Answer:
+    """A `send` that knows how far an answer has come."""
+
+    __slots__ = ("_send", "is_begun", "is_complete")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_begun = False
+        self.is_complete = False
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if self.is_begun:
+            self.is_complete = not message.get("more_body", False)
+        self.is_begun = True
+        return self._send(message)
+
+
 class Application:
     """The ASGI application: routes a request, and gives what was not caught on its way the one error shape there is."""
 
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
-        self._router = Router(routes)
+    def __init__(self, services: Services, routes: Sequence[BaseRoute]) -> None:
+        self._services = services
+        self._is_open = services.keyring.is_open
+        self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The router tells a missing path or a wrong method by HTTPException only within an application.
         scope["app"] = self
+        answer = _Answer(send)
         try:
-            await self._router(scope, receive, send)
+            if self._is_open:
+                refuse_strangers(scope)
+            await self._router(scope, receive, answer)
         except HTTPException as problem:
             error = NotServed(f"{scope['method']} {scope['path']} is not served here; see GET / for what is")
             error.status = problem.status_code
             headers = [(name.encode(), value.encode()) for name, value in (problem.headers or {}).items()]
-            await send_error(send, error, headers)
-        except HarpoonError as problem:
-            await send_error(send, problem, [])
-        except Exception:
-            # A fault of ours: the server's log has the trace, the caller only that it happened. Where an answer has
-            # begun, the server refuses a second one and breaks the first off.
-            _log.exception("a request failed")
-            await send_error(send, HarpoonError(OUR_FAULT), [])
+            await self._refuse(send, error, headers)
+        except Exception as problem:
+            if answer.is_complete:
+                # The caller has all of it, so the connection goes on; what failed is the settlement.
+                _log.error("a request failed after its answer", exc_info=problem)
+            elif answer.is_begun:
+                raise  # the server logs it, and breaks off an answer that can't be completed
+            elif isinstance(problem, HarpoonError):
+                await self._refuse(send, problem, [])
+            else:
+                # A fault of ours: the server's log has the trace, the caller only that it happened.
+                _log.exception("a request failed")
+                await self._refuse(send, HarpoonError(OUR_FAULT), [])
+
+    async def _refuse(self, send: Send, problem: HarpoonError, headers: Headers) -> None:
+        request_id = (b"x-request-id", self._services.ids.new("req").encode())
+        await send_error(send, problem, [request_id, *headers])
 
 
 def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Application:
     """The application over its services; `extra_routes` are the host's own (the gateway's simulator, for one)."""
     return Application(
+        services,
         [
             Route("/v1/chat/completions", ChatCompletions(services), methods=["POST"]),
             Route("/v1/models", Models(services), methods=["GET"]),
@@ -67,5 +99,5 @@ def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Ap
             Route("/health", Health(services), methods=["GET"]),
             Route("/", Health(services), methods=["GET"]),
             *extra_routes,
-        ]
+        ],
     )

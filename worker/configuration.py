@@ -44,6 +44,7 @@ SETTINGS = (
     ),
     Setting("HARPOON_REQUEST_TIMEOUT_S", "longest time of one request, in seconds", "300"),
     Setting("HARPOON_MAX_BODY_BYTES", "largest request body, in bytes", str(10 * 1024 * 1024)),
+    Setting("HARPOON_MAX_BODY_MEMBERS", "most commas and colons of a request body's JSON, outside strings", "100000"),
     Setting("HARPOON_MAX_RETRIES", "how often a request that never arrived is sent again", "1"),
     Setting("HARPOON_MAX_FALLBACKS", "how many further routes are tried", "1"),
     Setting("HOSTED_AI_BASE_URL", "an OpenAI-compatible server on your hosted.ai pods; an empty path stands for /v1"),
@@ -112,7 +113,10 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
         access=access,
         frozen_estimates=estimates == "catalogue",
         limits=Limits(
-            json=JsonLimits(max_bytes=_whole(values, "HARPOON_MAX_BODY_BYTES", 1, 100 * 1024 * 1024)),
+            json=JsonLimits(
+                max_bytes=_whole(values, "HARPOON_MAX_BODY_BYTES", 1, 100 * 1024 * 1024),
+                max_members=_whole(values, "HARPOON_MAX_BODY_MEMBERS", 1, 100_000_000),
+            ),
             request_us=_whole(values, "HARPOON_REQUEST_TIMEOUT_S", 1, 86_400) * 1_000_000,
             attempts=AttemptLimits(
                 max_retries=_whole(values, "HARPOON_MAX_RETRIES", 0, 5),

@@ -13,6 +13,7 @@
     │   └── NothingAdmissible      every candidate is denied                    403
     ├── UpstreamError          a provider failed us
     │   ├── AllRoutesDown          no attempt got an answer                     503
+    │   ├── RateLimited            every attempt was told to come back later    429
     │   └── DeadlineExceeded       time ran out before an answer                504
     └── IntegrityError         our own state or data is not what it must be     500
         ├── StateError             the database refused or failed
@@ -100,6 +101,11 @@ class UpstreamError(HarpoonError):
 
 class AllRoutesDown(UpstreamError):
     pass
+
+
+class RateLimited(UpstreamError):
+    status = 429
+    code = "rate_limit_exceeded"
 
 
 class DeadlineExceeded(UpstreamError):

@@ -7,15 +7,16 @@ nothing if nothing was sent, or the worst case if nobody can know.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from worker.admission import Admission, Attempt, Facts, Fallback, Settlement
 from worker.mediator import MediatorPort
 from worker.ports import Clock
-from worker.routing.candidates import BYTES_PER_TOKEN
+from worker.routing.candidates import BYTES_PER_TOKEN, PLANNED_IMAGE_TOKENS, cost_usd_micros
 from worker.routing.catalogue import CompiledCatalogue, Route
 from worker.upstream.attempts import CALLED_OFF, AttemptLimits, Ended, Reserve, Send, attempt_flow
 from worker.upstream.dispatch import Dispatcher, Reply
-from worker.upstream.wire import ChatRequest, upstream_body, usage_of
+from worker.upstream.wire import ChatRequest, generated_bytes, upstream_body, usage_of
 
 SUCCESS, ERROR, TIMED_OUT, LEFT = "success", "error", "timeout", "user_terminated"
 REPORTED, COUNTED, NONE, UNKNOWN = "reported", "counted", "none", "unknown"
@@ -25,7 +26,7 @@ REPORTED, COUNTED, NONE, UNKNOWN = "reported", "counted", "none", "unknown"
 class Exchange:
     """The running account of one request; `may_owe`: what is held for it may be spent already.
 
-    `started_us` is on the monotonic clock.
+    `started_us` is on the monotonic clock; `charged_usd_micros` is what earlier attempts have been charged.
     """
 
     facts: Facts
@@ -37,11 +38,16 @@ class Exchange:
     reply: Reply | None = None
     may_owe: bool = False
     first_byte_us: int = 0
+    charged_usd_micros: int = 0
 
     @property
     def planned_input_tokens(self) -> int:
         """Input tokens to charge when the provider reports none."""
-        return -(-self.facts.input_bytes // BYTES_PER_TOKEN)
+        return -(-self.facts.input_bytes // BYTES_PER_TOKEN) + self.facts.images * PLANNED_IMAGE_TOKENS
+
+    def shown_cost_usd_micros(self, tokens: tuple[int, int]) -> int:
+        """What the client is told it pays: this answer's tokens, and the attempts before it that were charged."""
+        return self.charged_usd_micros + cost_usd_micros(self.route, *tokens)
 
     def settlement(self, outcome: str, usage: str, tokens: tuple[int, int], now_us: int, elapsed_us: int) -> Settlement:
         """What became of it, as the mediator wants to hear it."""
@@ -69,12 +75,8 @@ class Exchange:
         return COUNTED, (self.planned_input_tokens, _answer_tokens(self.reply.answer))
 
 
-def _answer_tokens(answer: dict[str, object]) -> int:
-    choices = answer.get("choices")
-    total = 0
-    for choice in choices if isinstance(choices, list) else []:
-        content = choice["message"].get("content")
-        total += len(content.encode()) if isinstance(content, str) else len(str(choice["message"]))
+def _answer_tokens(answer: dict[str, Any]) -> int:
+    total = sum(generated_bytes(choice["message"]) for choice in answer["choices"])
     return -(-total // BYTES_PER_TOKEN)
 
 
@@ -120,6 +122,7 @@ async def run_attempts(
                     Fallback(facts.tenant, facts.decision_id, clock.now_us(), step.route.id, step.unbilled)
                 )
                 exchange.may_owe = False
+                exchange.charged_usd_micros = grant.charged_usd_micros
                 output_tokens = grant.output_tokens
                 step = flow.send(grant.granted)
     except StopIteration:

@@ -15,10 +15,14 @@ from worker.upstream.dispatch import Dispatcher
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one request. `request_us`: longest time from request read to last byte, whatever the covenant says."""
+    """Bounds of one request. `request_us`: longest time from request read to last byte, whatever the covenant says.
+
+    `last_send_us`: how long a stream's last bytes wait for a client that doesn't read, also after the deadline.
+    """
 
     json: JsonLimits = field(default_factory=JsonLimits)
     request_us: int = 300_000_000
+    last_send_us: int = 10_000_000
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
 
 

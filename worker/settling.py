@@ -166,7 +166,7 @@ def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallb
     tenant, decision_id = fallback.tenant, fallback.decision_id
     found = _find(sql, tenant, decision_id)
     if found.state != "open":
-        return Grant(granted=False, output_tokens=0)
+        return Grant(granted=False, output_tokens=0, charged_usd_micros=found.charged)
     cost = 0 if fallback.unbilled else found.held
     release(sql, tenant, found.accounts, found.held, cost)
     charged = found.charged + cost
@@ -185,7 +185,7 @@ def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallb
         decision_id,
     )
     if verdict is None or not granted:
-        return Grant(granted=False, output_tokens=0)
+        return Grant(granted=False, output_tokens=0, charged_usd_micros=charged)
     payload = {
         "catalogue": config.catalogue_hash,
         "decision": found.digest,
@@ -194,7 +194,7 @@ def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallb
         "route": fallback.route,
     }
     append_entry(sql, hasher, tenant, log_of(found.entry_id), ACTION, fallback.at_us, payload)
-    return Grant(granted=True, output_tokens=verdict.output_tokens)
+    return Grant(granted=True, output_tokens=verdict.output_tokens, charged_usd_micros=charged)
 
 
 def _judge_again(

@@ -32,6 +32,8 @@ _INT_DIGITS_CEILING: Final = 640
 _DECIMAL_EXPONENT_CEILING: Final = 400
 _INFINITY: Final = float("inf")
 _KEY_AND_COLON: Final = re.compile(r'[ \t\n\r]*+("(?:[^"\\\x00-\x1f]++|\\.)*+")[ \t\n\r]*+:[ \t\n\r]*+').match
+# What may stand before a comma or a colon, whole strings among it, and that sign itself.
+_TO_NEXT_SIGN: Final = re.compile(rb'(?:[^",:]++|"(?:[^"\\]++|\\.)*+")*+[,:]').match
 _SKIP_SPACE: Final = re.compile(r"[ \t\n\r]*+").match
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _OPENS: Final = bytes(byte in b"[{" for byte in range(256))
@@ -41,9 +43,13 @@ _COMPILED_SCANNER: Final = getattr(json.decoder, "c_scanstring", None)
 
 @dataclass(frozen=True, slots=True)
 class JsonLimits:
-    """What a text may cost: bytes of UTF-8, levels of nesting, digits of an integer, characters of other numbers."""
+    """What a text may cost: bytes of UTF-8, levels of nesting, digits of an integer, characters of other numbers.
+
+    max_members: commas and colons outside strings, which is about twice the members of objects and once those of lists.
+    """
 
     max_bytes: int = 10 * 1024 * 1024
+    max_members: int = 1_000_000
     max_depth: int = 64
     max_int_digits: int = 40
     max_float_chars: int = 400
@@ -172,11 +178,29 @@ def _admitted_text(data: bytes | str, limits: JsonLimits) -> str:
         encoded = data.encode() if isinstance(data, str) else data
         if len(encoded) > limits.max_bytes:
             raise RequestTooLarge(f"the text has more than {limits.max_bytes} bytes")
+        if len(encoded) > limits.max_members and _has_more_signs(encoded, limits.max_members):
+            raise RequestTooLarge(f"the text has more than {limits.max_members} commas and colons outside strings")
         return data if isinstance(data, str) else data.decode()
     except UnicodeEncodeError as error:
         raise MalformedRequest(f"not valid JSON: half of a surrogate pair at character {error.start}") from None
     except UnicodeDecodeError as error:
         raise MalformedRequest(f"not UTF-8: an invalid sequence at byte {error.start}") from None
+
+
+def _has_more_signs(data: bytes, most: int) -> bool:
+    """Whether more than `most` commas and colons stand outside strings: the scanner's time goes with them.
+
+    Up to the first fault at least; what comes after it is read by nobody.
+    """
+    if data.count(b",") + data.count(b":") <= most:
+        return False
+    at = 0
+    for _ in range(most + 1):
+        found = _TO_NEXT_SIGN(data, at)
+        if found is None:
+            return False
+        at = found.end()
+    return True
 
 
 def _read(text: str, limits: JsonLimits, scanner: _Scanner) -> object:

@@ -1,7 +1,8 @@
 """The Database port on a SQLite file: many transaction functions per commit, all on the event loop's thread.
 
 A transaction here takes tens of microseconds, so a thread hop would cost more than it frees. Functions that arrive
-in the same turn of the event loop share one `BEGIN IMMEDIATE` ... `COMMIT`. If one of them fails, everything is
+together, or in neighbouring turns of the event loop, share one `BEGIN IMMEDIATE` ... `COMMIT`; a patient one waits for
+company. If one of them fails, everything is
 rolled back and the batch runs again one by one, each in a transaction of its own, so nobody sees another's failure.
 Several processes may share the file: SQLite's write lock orders them, and waiting for it never blocks the loop.
 """
@@ -113,7 +114,8 @@ class SqliteDatabase:
         loop = self._loop
         if loop is None:
             raise StateError("The database is not open.")
-        if len(self._waiting) >= self._settings.max_waiting:
+        # A patient one ends something that has begun: to refuse it would lose what it has to say.
+        if not patient and len(self._waiting) >= self._settings.max_waiting:
             raise StateError("Too many transactions wait for the database.")
         waiting = _Waiting(fn, loop.create_future())
         self._waiting.append(waiting)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,7 @@ FORBIDDEN_KEYWORDS = frozenset(
 MAX_CHECKED_STATEMENTS = 2_048
 
 MEMORY = ":memory:"
+OPEN_PAUSE_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,21 @@ class SqliteSettings:
     open_wait_ms: int = 5_000
 
 
+def _begin_wal(connection: sqlite3.Connection, wait_ms: int) -> str:
+    """Switch to a write-ahead log; the journal mode that holds then. Raises: sqlite3.Error.
+
+    SQLite does not wait for its lock in this one statement, so two processes that make a new file have to.
+    """
+    for _ in range(wait_ms // OPEN_PAUSE_MS):
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            time.sleep(OPEN_PAUSE_MS / 1000)
+    return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+
+
 def open_connection(path: str, settings: SqliteSettings) -> sqlite3.Connection:
     """Open `path` in autocommit mode with the write-ahead log on and a Durable Object's limits set.
 
@@ -80,7 +97,7 @@ def open_connection(path: str, settings: SqliteSettings) -> sqlite3.Connection:
         raise StateError(f"The database can't be opened: {exc}.") from exc
     try:
         connection.execute(f"PRAGMA page_size={settings.page_bytes}")
-        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        mode = _begin_wal(connection, settings.open_wait_ms)
         if mode != "wal" and path != MEMORY:
             raise StateError(f"The state folder's file system can't hold a write-ahead log (SQLite chose {mode!r}).")
         connection.execute(f"PRAGMA synchronous={settings.synchronous}")

@@ -18,6 +18,7 @@ JsonObject = dict[str, object]
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _FORMATS = frozenset({"text", "json_object", "json_schema"})
 _MOST_CHOICES = 128
+_MOST_MEMBERS = 100_000
 _MOST_STOPS = 4
 
 
@@ -39,7 +40,7 @@ class ChatRequest:
 
 def read_body(data: bytes, *, max_bytes: int) -> JsonObject:
     """`data` as a JSON object. Raises: MalformedRequest, RequestTooLarge."""
-    body = parse_json(data, JsonLimits(max_bytes=max_bytes))
+    body = parse_json(data, JsonLimits(max_bytes=max_bytes, max_members=_MOST_MEMBERS))
     if not isinstance(body, dict):
         raise MalformedRequest("The request body has to be a JSON object.")
     return cast(JsonObject, body)

@@ -10,17 +10,15 @@ from gateway.simulator.exchange import Simulator
 
 
 class SimulatorTransport(httpx.AsyncBaseTransport):
-    """Serves requests to any host whose path begins with `prefix`; the rest of the path is the simulator's own."""
+    """Serves requests to any host."""
 
-    def __init__(self, simulator: Simulator, *, prefix: str = "") -> None:
+    def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._prefix = prefix
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer `request`. Raises nothing of its own; a request body that fails raises what it raises."""
         body = await request.aread()
-        path = request.url.path.removeprefix(self._prefix)
-        reply = await self._simulator.reply(request.method, path, request.headers.get, body)
+        reply = await self._simulator.reply(request.method, request.url.path, request.headers.get, body)
         if reply.events is None:
             return httpx.Response(reply.status, headers=reply.headers, content=reply.body, request=request)
         return httpx.Response(reply.status, headers=reply.headers, stream=_EventStream(reply.events), request=request)

@@ -57,7 +57,11 @@ def test_the_help_teaches_what_to_do_first() -> None:
 
 def test_the_settings_are_listed_with_what_they_do() -> None:
     text = invoke("settings").output
-    assert [setting.name for setting in ALL_SETTINGS if setting.name not in text] == []
+    lines = {line.split()[0]: line for line in text.splitlines()}
+    assert [setting.name for setting in ALL_SETTINGS if setting.name not in lines] == []
+    assert {name for name, line in lines.items() if line.rstrip().endswith("(secret)")} == {
+        setting.name for setting in ALL_SETTINGS if setting.secret
+    }
 
 
 def test_the_catalogue_that_is_printed_is_accepted_back(tmp_path: Path) -> None:
@@ -183,3 +187,32 @@ def test_what_the_greeting_says_to_try_works(harpoon: Serving) -> None:
     answer = httpx.post(url, content=body, headers={"content-type": "application/json"}, trust_env=False)
     assert answer.status_code == 200
     assert json.loads(body)["model"] == "auto"
+
+
+def test_the_greeting_says_who_may_come_in(harpoon: Serving, tmp_path: Path) -> None:
+    assert "access     open to this machine, without a token" in harpoon.log
+    with serving(tmp_path / "state", HARPOON_OPEN="1", HARPOON_TOKENS="hk_acme_1,hk_acme_2") as server:
+        assert "access     2 token(s)" in server.log
+        assert httpx.get(f"{server.base}/v1/models", trust_env=False).status_code == 401
+
+
+def test_the_state_is_its_owners_alone(harpoon: Serving) -> None:
+    assert httpx.get(f"{harpoon.base}/v1/models", trust_env=False).status_code == 200
+    assert harpoon.state.stat().st_mode & 0o777 == 0o700
+    modes = {path.name: path.stat().st_mode & 0o777 for path in harpoon.state.iterdir()}
+    assert {"harpoon.db", "harpoon.db-wal", "harpoon.db-shm"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+def test_the_simulator_is_served_only_while_it_stands_in(harpoon: Serving, tmp_path: Path) -> None:
+    assert httpx.get(f"{harpoon.base}/simulator/v1/models", trust_env=False).status_code == 200
+    settings = {"HARPOON_TOKENS": "hk_acme_1", "OPENAI_API_KEY": "k"}
+    for simulator, status in (("auto", 404), ("on", 200)):
+        with serving(tmp_path / simulator, HARPOON_SIMULATOR=simulator, **settings) as server:
+            assert httpx.get(f"{server.base}/simulator/v1/models", trust_env=False).status_code == status
+
+
+def test_a_page_from_elsewhere_is_refused_over_a_real_connection(harpoon: Serving) -> None:
+    for headers in ({"host": "harpoon.example"}, {"origin": "https://harpoon.example"}):
+        answer = httpx.get(f"{harpoon.base}/v1/models", headers=headers, trust_env=False)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not_local")

@@ -108,6 +108,7 @@ MALFORMED: list[tuple[str, str]] = [
     *[("HARPOON_OPEN", value) for value in ("true", "2", "yes")],
     *[("HARPOON_REQUEST_TIMEOUT_S", value) for value in ("0", "86401", "1.5", "-5", "٣")],
     *[("HARPOON_MAX_BODY_BYTES", value) for value in ("0", "10MB", "1048576000")],
+    *[("HARPOON_MAX_BODY_MEMBERS", value) for value in ("0", "many", "100000001")],
     *[("HARPOON_MAX_RETRIES", value) for value in ("-1", "6", "x")],
     *[("HARPOON_MAX_FALLBACKS", value) for value in ("-1", "17")],
     *[("HARPOON_BUDGET_USD", value) for value in ("ten", "-1", "1e3", "0.0000001", "$5", "1.", ".5", "nan", "٣")],
@@ -157,8 +158,8 @@ def test_nobody_is_served_without_a_token_beyond_the_loopback(host: str) -> None
         read({"SERVICE_HOST": host})
     with_token = read({"SERVICE_HOST": host, "HARPOON_TOKENS": "hk_a_b"})
     assert not with_token.configuration.keyring().is_open
-    behind_something = read({"SERVICE_HOST": host, "HARPOON_OPEN": "1"})
-    assert behind_something.configuration.keyring().is_open
+    with pytest.raises(SettingsError, match="HARPOON_TOKENS"):
+        read({"SERVICE_HOST": host, "HARPOON_OPEN": "1"})
 
 
 @pytest.mark.parametrize("host", OPEN_HOSTS)

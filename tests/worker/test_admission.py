@@ -49,7 +49,7 @@ VALUES = st.one_of(
     st.tuples(FACTS, st.just(admission.facts_from_json)),
     st.tuples(ADMISSION, st.just(admission.admission_from_json)),
     st.tuples(st.builds(Fallback, TEXT, TEXT, COUNT, TEXT, st.booleans()), st.just(admission.fallback_from_json)),
-    st.tuples(st.builds(Grant, st.booleans(), COUNT), st.just(admission.grant_from_json)),
+    st.tuples(st.builds(Grant, st.booleans(), COUNT, COUNT), st.just(admission.grant_from_json)),
     st.tuples(SETTLEMENT, st.just(admission.settlement_from_json)),
     st.tuples(st.builds(Settled, COUNT), st.just(admission.settled_from_json)),
 )
@@ -69,7 +69,8 @@ def test_every_value_survives_its_json(pair: tuple[Any, Any]) -> None:
 
 
 def test_the_golden_text_of_a_grant() -> None:
-    assert to_json(Grant(granted=True, output_tokens=7)) == '{"granted":true,"output_tokens":7}'
+    grant = Grant(granted=True, output_tokens=7, charged_usd_micros=9)
+    assert to_json(grant) == '{"granted":true,"output_tokens":7,"charged_usd_micros":9}'
 
 
 def test_facts_say_what_a_request_asks_of_any_route() -> None:

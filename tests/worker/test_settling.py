@@ -39,7 +39,7 @@ async def state() -> AsyncIterator[World]:
 async def test_a_fallback_moves_the_reservation(state: World) -> None:
     await state.mediator.admit(facts())
     grant = await state.mediator.advance(fallback())
-    assert (grant.granted, grant.output_tokens) == (True, 10)
+    assert (grant.granted, grant.output_tokens, grant.charged_usd_micros) == (True, 10, 0)
     assert await state.account() == (CAP, 0, WORST_BETA, 0)
     found = await state.decision()
     assert (found["route"], found["attempt"], found["held"]) == (BETA, 2, WORST_BETA)
@@ -50,7 +50,8 @@ async def test_a_fallback_moves_the_reservation(state: World) -> None:
 
 async def test_a_failed_attempt_that_may_have_cost_money_is_charged_at_its_worst_case(state: World) -> None:
     await state.mediator.admit(facts())
-    assert (await state.mediator.advance(fallback(unbilled=False))).granted
+    grant = await state.mediator.advance(fallback(unbilled=False))
+    assert (grant.granted, grant.charged_usd_micros) == (True, WORST_ALPHA)
     assert await state.account() == (CAP, WORST_ALPHA, WORST_BETA, 0)
     assert await state.mediator.settle(settlement(route=BETA)) == Settled(WORST_ALPHA + 40)
     assert await state.account() == (CAP, WORST_ALPHA + 40, 0, 0)
@@ -77,8 +78,9 @@ async def test_a_fallback_is_refused_when_the_budget_cannot_bear_it(
 ) -> None:
     async with world(config(default_cap=cap)) as state:
         await state.mediator.admit(facts(policy=policy))
-        assert (await state.mediator.advance(fallback(unbilled=unbilled))).granted is granted
         spent = 0 if unbilled else WORST_ALPHA
+        grant = await state.mediator.advance(fallback(unbilled=unbilled))
+        assert (grant.granted, grant.charged_usd_micros) == (granted, spent)
         assert await state.account() == (cap, spent, WORST_BETA if granted else 0, 0)
         used = settlement(route=BETA) if granted else settlement(usage="unknown", outcome="error")
         assert await state.mediator.settle(used) == Settled(spent + (40 if granted else 0))

@@ -213,6 +213,33 @@ def test_limits_are_kept_exactly() -> None:
         parse_json("[100]", JsonLimits(max_int_digits=2))
 
 
+CROWDED: list[tuple[str, int]] = [
+    ("[" + "1," * 9 + "1]", 9),
+    ('{"a":1,"b":2}', 3),
+    ('{"a,:,":"\\",,::","b":",,,,"}', 3),
+    ('[",:\\\\",1]', 1),
+    ('"' + "," * 50 + '"', 0),
+    ('{"é":[{"é,":"é:"},[]]}', 3),
+]
+
+
+@pytest.mark.parametrize(("text", "signs"), CROWDED)
+def test_members_are_counted_outside_strings(text: str, signs: int) -> None:
+    enough = JsonLimits(max_members=max(signs, 1))
+    parse_json(text, enough)
+    parse_decimal_json(text, enough)
+    for read in (parse_json, parse_decimal_json, lambda text, limits: parse_object(text.encode(), limits)):
+        if signs > 1:
+            with pytest.raises(RequestTooLarge, match=f"more than {signs - 1} commas and colons"):
+                read(text, JsonLimits(max_members=signs - 1))
+
+
+@pytest.mark.parametrize("text", ['"' + "," * 50, "1" + '""' * 50 + ":" * 9 + '"\\', "," * 50 + '"'])
+def test_an_unreadable_text_is_refused_however_it_is_counted(text: str) -> None:
+    with pytest.raises((MalformedRequest, RequestTooLarge)):
+        parse_json(text, JsonLimits(max_members=3))
+
+
 @pytest.mark.parametrize(
     "limit", [{"max_depth": 0}, {"max_depth": 201}, {"max_int_digits": 0}, {"max_int_digits": 641}]
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from worker.errors import HarpoonError
+from worker.errors import HarpoonError, IntegrityError, UnreadableCovenant
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -15,12 +16,17 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON_TYPE = (b"content-type", b"application/json")
+OUR_FAULT = "the gateway failed while handling this request; it was not the request's fault"
+_log = logging.getLogger("harpoon")
 
 
 def error_body(problem: HarpoonError) -> bytes:
-    """The error as OpenAI shapes it: message, type, param and code, always all four; ours adds the reasons, if any."""
+    """The error as OpenAI shapes it: message, type, param and code, always all four; ours adds the reasons, if any.
+
+    What our own state says when it fails, such as a database's words, is the operator's to read.
+    """
     error: dict[str, Any] = {
-        "message": problem.message,
+        "message": OUR_FAULT if isinstance(problem, IntegrityError) else problem.message,
         "type": problem.type,
         "param": problem.param,
         "code": problem.code,
@@ -43,7 +49,12 @@ async def send_json(send: Send, value: Any, headers: Headers, status: int = 200)
 
 
 async def send_error(send: Send, problem: HarpoonError, headers: Headers) -> None:
-    """An error answer. A refused budget also tells OpenAI's clients not to try again by themselves."""
+    """An error answer. A refused budget also tells OpenAI's clients not to try again by themselves.
+
+    A fault of our own state is logged here, because its answer does not say what happened.
+    """
+    if isinstance(problem, IntegrityError):
+        _log.error("a request failed: %s", problem.message, exc_info=problem)
     extra: Headers = [JSON_TYPE, *headers]
     if problem.status in (402, 403):
         extra.append((b"x-should-retry", b"false"))
@@ -53,9 +64,22 @@ async def send_error(send: Send, problem: HarpoonError, headers: Headers) -> Non
 
 
 def header_of(scope: Scope, name: bytes) -> str | None:
-    """The value of the first request header `name` (lower case), or None."""
+    """The value of the first request header `name` (lower case), or None.
+
+    White space around a value is no part of it (RFC 9110 section 5.5); not every server takes it off.
+    """
     for key, value in scope["headers"]:
         if key == name:
-            text: str = value.decode("latin-1")
+            text: str = value.decode("latin-1").strip(" \t")
             return text
     return None
+
+
+def only_header_of(scope: Scope, name: bytes) -> str | None:
+    """As `header_of`, for a header that says what a request may do: of two, nobody can tell which one holds.
+
+    Raises: UnreadableCovenant if there is more than one.
+    """
+    if sum(key == name for key, _ in scope["headers"]) > 1:
+        raise UnreadableCovenant(f"give {name.decode()} once; there is more than one", param="covenant")
+    return header_of(scope, name)

@@ -1,17 +1,48 @@
-"""Who is asking: tokens of the form hk_<tenant>_<secret>, compared by hash in constant time."""
+"""Who is asking: tokens of the form hk_<tenant>_<secret>, compared by hash in constant time.
+
+Where no token is needed, because nobody else can connect, a browser still can, for any page it shows. So such a host
+answers only what was addressed to the loopback by name, and by no page from elsewhere: a page can make its own name
+resolve to 127.0.0.1, but it can't forge the Host and Origin headers.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 
-from worker.errors import NotAuthenticated, SettingsError
+from worker.api.answers import Scope
+from worker.errors import CallerError, NotAuthenticated, SettingsError
 
 OPEN_TENANT = "local"
 MAX_TOKEN_CHARACTERS = 512
 _TENANT_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _ABSENT = "0" * 64
+#: RFC 6761 section 6.3 (localhost), RFC 1122 section 3.2.1.3 (127/8); no name a page could have looks like them.
+_LOOPBACK = rb"(?i:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?"
+_IS_LOOPBACK_HOST = re.compile(_LOOPBACK).fullmatch
+_IS_LOOPBACK_ORIGIN = re.compile(b"https?://" + _LOOPBACK).fullmatch
+
+
+class NotLocal(CallerError):
+    """Without a token, from somewhere that is not this machine."""
+
+    status = 403
+    code = "not_local"
+
+
+def refuse_strangers(scope: Scope) -> None:
+    """Raises: NotLocal unless a request is for the loopback by name, and its page, if any, is from there too."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1 or _IS_LOOPBACK_HOST(hosts[0]) is None:
+        raise NotLocal(
+            "without a token only requests to 127.0.0.1, localhost or [::1] are served: use such an address, or set "
+            "HARPOON_TOKENS and send a token"
+        )
+    for name, value in scope["headers"]:
+        if name == b"origin" and _IS_LOOPBACK_ORIGIN(value) is None:
+            raise NotLocal("without a token no page from elsewhere is served: set HARPOON_TOKENS and send a token")
 
 
 def token_digest(token: str) -> str:

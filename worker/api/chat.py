@@ -11,7 +11,17 @@ import hashlib
 import json
 
 from worker.admission import BUDGET, UNAVAILABLE, Facts, Refusal
-from worker.api.answers import JSON_TYPE, Headers, Receive, Scope, Send, header_of, send_body, send_error
+from worker.api.answers import (
+    JSON_TYPE,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    header_of,
+    only_header_of,
+    send_body,
+    send_error,
+)
 from worker.api.relaying import Watch, relay_stream
 from worker.canon import codes
 from worker.classification import prompt_text
@@ -22,14 +32,16 @@ from worker.errors import (
     DeadlineExceeded,
     HarpoonError,
     NothingAdmissible,
+    RateLimited,
     RequestTooLarge,
 )
 from worker.exchange import ERROR, LEFT, NONE, SUCCESS, TIMED_OUT, UNKNOWN, Exchange, run_attempts
 from worker.money import usd_text
 from worker.ports import Ids
-from worker.routing.candidates import cost_usd_micros, requested_routes
+from worker.routing.candidates import requested_routes
 from worker.services import Services
 from worker.upstream import attempts
+from worker.upstream.dispatch import Reply
 from worker.upstream.wire import parse_chat
 
 COVENANT_HEADER = b"x-harpoon-covenant"
@@ -64,7 +76,7 @@ class ChatCompletions:
         body = await read_body(scope, receive, services.limits.json.max_bytes)
         if body is None:
             return None
-        covenant = header_of(scope, COVENANT_HEADER)
+        covenant = only_header_of(scope, COVENANT_HEADER)
         request = parse_chat(body, covenant, services.limits.json)
         requested_routes(services.catalogue, request.model)
         at_us = services.clock.now_us()
@@ -121,10 +133,10 @@ class ChatCompletions:
                 await watch.stop()
             usage = NONE if reply.ended.unbilled else UNKNOWN
             await self._settle(exchange, ERROR, usage, (0, 0))
-            failure = reply.rejection or AllRoutesDown(
-                "no route answered: " + ", then ".join(f"{a.route} ({a.cause})" for a in exchange.attempts)
-            )
-            await send_error(send, failure, self._headers(exchange, headers))
+            failure, out = failure_error(exchange, reply), self._headers(exchange, headers)
+            if isinstance(failure, RateLimited):
+                out.append((b"retry-after", b"%d" % reply.retry_after_s))
+            await send_error(send, failure, out)
         elif watch is not None:
             await relay_stream(services, exchange, self._headers(exchange, headers), watch, send)
         else:
@@ -150,7 +162,7 @@ class ChatCompletions:
         """A plain answer: priced, sent, settled."""
         assert exchange.reply is not None
         usage, tokens = exchange.plain_usage()
-        cost = cost_usd_micros(exchange.route, *tokens)
+        cost = exchange.shown_cost_usd_micros(tokens)
         body = (
             exchange.reply.body or json.dumps(exchange.reply.answer, separators=(",", ":"), ensure_ascii=False).encode()
         )
@@ -250,6 +262,16 @@ def _decisive_reason(refusal: Refusal) -> str:
         if (decisive in reason if decisive else codes.PROVIDER_CONFIGURED not in reason)
     ]
     return (found or list(refusal.reasons) or ["no route serves it"])[0]
+
+
+def failure_error(exchange: Exchange, reply: Reply) -> HarpoonError:
+    """Attempts without an answer as an error: the provider's refusal, a common rate limit, or what was tried."""
+    if reply.rejection is not None:
+        return reply.rejection
+    tried = ", then ".join(f"{attempt.route} ({attempt.cause})" for attempt in exchange.attempts)
+    if all(attempt.status == RateLimited.status for attempt in exchange.attempts):
+        return RateLimited(f"every provider asked is at its rate limit: {tried}")
+    return AllRoutesDown(f"no route answered: {tried}")
 
 
 def refusal_error(refusal: Refusal, facts: Facts) -> HarpoonError:

@@ -12,12 +12,11 @@ import contextlib
 import httpx
 
 from worker.api.answers import Headers, Message, Receive, Send
-from worker.errors import DeadlineExceeded, HarpoonError, UpstreamError
+from worker.errors import DeadlineExceeded, UpstreamError
 from worker.exchange import COUNTED, ERROR, LEFT, REPORTED, SUCCESS, TIMED_OUT, Exchange
 from worker.money import usd_text
-from worker.routing.candidates import cost_usd_micros
 from worker.services import Services
-from worker.upstream.relay import Relay, error_event
+from worker.upstream.relay import Relay, StreamBroken, error_event
 
 STREAM_HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -59,7 +58,7 @@ async def relay_stream(services: Services, exchange: Exchange, headers: Headers,
     assert reply is not None
 
     def closing(relay: Relay) -> bytes:
-        cost = cost_usd_micros(exchange.route, *_tokens(exchange, relay))
+        cost = exchange.shown_cost_usd_micros(_usage(exchange, relay)[1])
         return f": harpoon-cost-usd {usd_text(cost)}\n\n".encode()
 
     relay = Relay(exchange.request.include_usage, closing, exchange.request.choices)
@@ -68,16 +67,19 @@ async def relay_stream(services: Services, exchange: Exchange, headers: Headers,
         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS + headers})
         outcome, tail = await _pump(services, exchange, relay, send)
     except asyncio.CancelledError:
-        outcome = LEFT
         if not watch.left:
             raise
+        outcome = LEFT
     finally:
         await watch.stop()
         await reply.aclose()
         settling = asyncio.ensure_future(_settle(services, exchange, relay, outcome))
         try:
             if tail is not None:
-                await send({"type": "http.response.body", "body": tail, "more_body": False})
+                # Without a bound of its own a client that doesn't read would hold the request for ever.
+                with contextlib.suppress(TimeoutError):
+                    async with services.clock.timeout(services.limits.last_send_us):
+                        await send({"type": "http.response.body", "body": tail, "more_body": False})
         finally:
             await settling
 
@@ -104,12 +106,16 @@ async def _pump(services: Services, exchange: Exchange, relay: Relay, send: Send
     except httpx.TransportError:
         problem = UpstreamError("the provider's connection broke while the answer was streaming")
         return ERROR, error_event(problem)
-    except HarpoonError as problem:
-        return ERROR, error_event(problem)
+    except StreamBroken as problem:
+        return ERROR, problem.whole + error_event(problem)
 
 
-def _tokens(exchange: Exchange, relay: Relay) -> tuple[int, int]:
-    return relay.usage or (exchange.planned_input_tokens, relay.counted_tokens())
+def _usage(exchange: Exchange, relay: Relay) -> tuple[str, tuple[int, int]]:
+    """What to charge, and how it is known. A report is final only at the end: before, it may be a running total."""
+    if relay.done and relay.usage is not None:
+        return REPORTED, relay.usage
+    tokens_in, tokens_out = relay.usage or (0, 0)
+    return COUNTED, (max(tokens_in, exchange.planned_input_tokens), max(tokens_out, relay.counted_tokens()))
 
 
 async def _settle(services: Services, exchange: Exchange, relay: Relay, outcome: str) -> None:
@@ -120,6 +126,5 @@ async def _settle(services: Services, exchange: Exchange, relay: Relay, outcome:
         first, last = exchange.first_byte_us, exchange.attempts[-1]
         whole = last.elapsed_us + elapsed_us - first
         exchange.attempts[-1] = type(last)(last.route, last.cause, last.status, whole)
-    usage = REPORTED if relay.usage else COUNTED
-    tokens = _tokens(exchange, relay)
+    usage, tokens = _usage(exchange, relay)
     await services.mediator.settle(exchange.settlement(outcome, usage, tokens, clock.now_us(), elapsed_us))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from worker.covenant.regions import EU, region_of
 from worker.errors import UnreadableCovenant
 from worker.routing.catalogue import PRIORITIES
 
@@ -63,7 +64,6 @@ _EU_MEMBERS = frozenset(
         *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
     )
 )
-_REGION_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def allows_region(policy: Policy, regions: frozenset[str]) -> bool:
 def _expand(codes: Iterable[str]) -> frozenset[str]:
     """The countries meant: EU stands for every member, so a provider somewhere in the EU may be in any of them."""
     places = frozenset(codes)
-    return places - {"EU"} | _EU_MEMBERS if "EU" in places else places
+    return places - {EU} | _EU_MEMBERS if EU in places else places
 
 
 def parse_covenant(plain: Any) -> Policy:
@@ -217,13 +217,11 @@ def _regions(plain: Mapping[str, Any], field: str) -> tuple[str, ...]:
     values = plain.get(field)
     if values is None:
         return ()
-    if not isinstance(values, list) or len(values) > MAX_REGIONS or not all(_is_region(value) for value in values):
+    listed = values if isinstance(values, list) and len(values) <= MAX_REGIONS else [None]
+    regions = {region_of(value) if isinstance(value, str) else None for value in listed}
+    if None in regions:
         raise UnreadableCovenant(
-            f'{field} must be a list of EU or ISO 3166 two-letter codes, such as ["EU", "CH"]',
+            f'{field} must be a list of EU or ISO 3166-1 two-letter codes, such as ["EU", "CH"]',
             param=f"covenant.{field}",
         )
-    return tuple(sorted(set(values)))
-
-
-def _is_region(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 2 and _REGION_LETTERS.issuperset(value)
+    return tuple(sorted(region for region in regions if region is not None))

@@ -26,6 +26,7 @@ from worker.admission import (
     settlement_from_json,
     to_json,
 )
+from worker.admitting import ORPHAN_GRACE_US
 from worker.edge.bindings import MediatorStub
 from worker.mediator import Mediator
 from worker.ports import Clock
@@ -41,9 +42,10 @@ class ObjectMediator:
         self._alarm_us = 0
 
     async def admit(self, json_text: str) -> str:
-        admission = await self._mediator.admit(facts_from_json(json_text))
+        facts = facts_from_json(json_text)
+        admission = await self._mediator.admit(facts)
         if admission.refusal is None:
-            await self._watch()
+            await self._wake_at(facts.at_us + facts.time_limit_us + ORPHAN_GRACE_US)
         return to_json(admission)
 
     async def advance(self, json_text: str) -> str:
@@ -60,16 +62,17 @@ class ObjectMediator:
         """Settle what has expired, and come back for what will."""
         self._alarm_us = 0
         await self._mediator.sweep(self._clock.now_us())
-        await self._watch()
-
-    async def _watch(self) -> None:
-        """See that an alarm is set for the earliest expiry; one that is set already and not past is good enough."""
-        if self._alarm_us > self._clock.now_us():
-            return
         expiry_us = await self._mediator.next_expiry_us()
         if expiry_us is not None:
-            self._alarm_us = expiry_us + 1_000
-            await self._set_alarm(self._alarm_us)
+            await self._wake_at(expiry_us)
+
+    async def _wake_at(self, expiry_us: int) -> None:
+        """See that an alarm comes no later than just after `expiry_us`; an object has one, so the earliest counts."""
+        wake_us = expiry_us + 1_000
+        if self._clock.now_us() < self._alarm_us <= wake_us:
+            return
+        await self._set_alarm(wake_us)
+        self._alarm_us = wake_us
 
 
 class RemoteMediator:

@@ -42,8 +42,8 @@ NOTHING_OBSERVED = Observation(0, MILLION, 0, False)
 class Candidate(NamedTuple):
     """A route with its estimates. A tuple, because one is made per route per request (a dataclass costs six times it).
 
-    Times in microseconds, money in micro-dollars, chances in parts per million. `input_cost` is the worst case of the
-    input alone; `output_limit` the most output tokens the route allows for this request.
+    Times in microseconds, money in micro-dollars, chances in parts per million. `worst_input_usd_micros` is the
+    worst case of the input alone; `output_limit` the most output tokens the route allows for this request.
     """
 
     route: Route

@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, get_args, get_origin, get_type_hints
 
+from worker.covenant.regions import region_of
 from worker.errors import CatalogueError
 
 PRIORITIES = ("balanced", "cost_optimized", "max_performance", "max_security")
@@ -191,7 +192,7 @@ def _route(offer: Offer, provider: Provider, model: Model, pool: Pool) -> Route:
         context_window_tokens=model.context_window_tokens,
         max_output_tokens=model.max_output_tokens,
         capabilities=frozenset(model.capabilities),
-        regions=frozenset(provider.regions),
+        regions=frozenset(region_of(code) or code for code in provider.regions),
         attests=frozenset(provider.attests),
         tier_factor_ppm=provider.tier_factor_ppm,
         private=pool.private,

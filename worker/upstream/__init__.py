@@ -1,1 +1,1 @@
-"""The way to a provider: bodies, streams, attempts, retries, cache."""
+"""The way to a provider: bodies, streams, attempts, retries."""

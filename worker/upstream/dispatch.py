@@ -15,12 +15,16 @@ from worker.strict_json import JsonLimits, parse_json
 from worker.upstream import attempts
 from worker.upstream.http_request import build_request
 from worker.upstream.providers import ProviderAccess
+from worker.upstream.relay import is_error, opening_event
 from worker.upstream.wire import conform_answer
 
 #: Statuses that say "not now" or "not here": another route may do better.
 _ELSEWHERE = frozenset({404, 408, 409, 429, 498, 500, 502, 503, 504, 529})
 _KEY_TROUBLE = frozenset({401, 402, 403})
 _EVENT_STREAM = "text/event-stream"
+_TOO_MANY_REQUESTS = 429
+#: A provider that asks for more patience than this is not waited for: its word is passed on as this many seconds.
+MAX_RETRY_AFTER_S = 60
 
 
 class ProviderRejected(CallerError):
@@ -31,7 +35,10 @@ class ProviderRejected(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamLimits:
-    """Bounds of one upstream call."""
+    """Bounds of one upstream call.
+
+    `max_error_bytes`: of a refusal's body, and of what is kept of a stream before it counts as an answer.
+    """
 
     connect_timeout_us: int = 10_000_000
     silence_timeout_us: int = 120_000_000
@@ -41,7 +48,11 @@ class UpstreamLimits:
 
 @dataclass(slots=True)
 class Reply:
-    """How an attempt ended, with what came of it: a plain answer, an open stream, or the provider's refusal."""
+    """How an attempt ended, with what came of it: a plain answer, an open stream, or the provider's refusal.
+
+    `first`: the bytes of the stream that were read to know that it is an answer. `retry_after_s`: after a 429, how long
+    the provider wants to be left alone.
+    """
 
     ended: attempts.Ended
     status: int = 0
@@ -51,6 +62,7 @@ class Reply:
     first: bytes = b""
     response: httpx.Response | None = None
     rejection: HarpoonError | None = None
+    retry_after_s: int = 0
 
     async def aclose(self) -> None:
         """Close the upstream connection; harmless when it is closed already."""
@@ -121,18 +133,37 @@ class Dispatcher:
         return Reply(attempts.Ended(attempts.OK, unbilled=False), 200, answer, b"" if changed else body)
 
     async def _open_stream(self, response: httpx.Response) -> Reply:
-        """A stream counts as an answer once its first bytes are here."""
+        """A stream counts as an answer once its first event is here and reports no error."""
         kind = response.headers.get("content-type", "")
         if not kind.startswith(_EVENT_STREAM):
             await response.aclose()
             return _failed(attempts.MALFORMED, unbilled=False, status=200)
         stream = aiter(_stream_of(response))
-        try:
-            first = await anext(stream)
-        except StopAsyncIteration:
-            await response.aclose()
-            return _failed(attempts.BROKEN, unbilled=False, status=200)
+        first = await anext(stream, None)
+        # Nearly every stream opens with a chunk like this; only the others are looked into.
+        if first is None or not first.startswith(b"data: {") or b"\n\n" not in first or b'"error"' in first:
+            first, cause = await self._read_opening(stream, first)
+            if cause != attempts.OK:
+                await response.aclose()
+                return _failed(cause, unbilled=cause == attempts.STATUS, status=200)
         return Reply(attempts.Ended(attempts.OK, unbilled=False), 200, stream=stream, first=first, response=response)
+
+    async def _read_opening(self, stream: AsyncIterator[bytes], chunk: bytes | None) -> tuple[bytes, str]:
+        """All bytes up to the end of the first event, comments included, and what they say of the attempt."""
+        data = b""
+        while chunk is not None:
+            data += chunk
+            payload = opening_event(data)
+            if payload is not None:
+                return data, attempts.STATUS if is_error(payload) else attempts.OK
+            if len(data) > self._limits.max_error_bytes:
+                return data, attempts.OK
+            chunk = await anext(stream, None)
+        # The last event may lack its empty line.
+        payload = opening_event(data + b"\n\n")
+        if payload is None:
+            return data, attempts.BROKEN
+        return data, attempts.STATUS if is_error(payload) else attempts.OK
 
     async def _refused(self, response: httpx.Response) -> Reply:
         status = response.status_code
@@ -140,7 +171,10 @@ class Dispatcher:
         if status in _KEY_TROUBLE:
             return _failed(attempts.KEY_REFUSED, unbilled=True, status=status)
         if status in _ELSEWHERE or not 400 <= status < 500:
-            return _failed(attempts.STATUS, unbilled=True, status=status)
+            reply = _failed(attempts.STATUS, unbilled=True, status=status)
+            if status == _TOO_MANY_REQUESTS:
+                reply.retry_after_s = _retry_after_s(response.headers.get("retry-after", ""))
+            return reply
         reply = _failed(attempts.REJECTED, unbilled=True, status=status)
         reply.rejection = ProviderRejected(_message(body or b""))
         return reply
@@ -148,6 +182,12 @@ class Dispatcher:
 
 def _failed(cause: str, *, unbilled: bool, status: int = 0) -> Reply:
     return Reply(attempts.Ended(cause, unbilled), status)
+
+
+def _retry_after_s(value: str) -> int:
+    """Seconds of a Retry-After header (RFC 9110 section 10.2.3), bounded; one second for a date, or for nothing."""
+    is_count = value.isascii() and value.isdigit()
+    return min(int(value[:9]), MAX_RETRY_AFTER_S) if is_count else 1
 
 
 def _cause(problem: httpx.TransportError) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from worker.errors import HarpoonError, MalformedRequest
 from worker.strict_json import parse_json
-from worker.upstream.wire import usage_of
+from worker.upstream.wire import generated_bytes, usage_of
 
 DONE = b"data: [DONE]\n\n"
 #: A single event may not be larger than this; real ones are a few hundred bytes.
@@ -23,11 +23,15 @@ _KEEP_EVENTS = 512
 
 
 class StreamBroken(HarpoonError):
-    """The provider's stream can't be read on: an error event, or something that is no event at all."""
+    """The provider's stream can't be read on: an error event, or something that is no event at all.
+
+    `whole`: the events that were complete before it and not handed out yet; they are counted, so they are still owed.
+    """
 
     status = 502
     type = "upstream_error"
     code = "stream_broken"
+    whole = b""
 
 
 class Relay:
@@ -71,7 +75,14 @@ class Relay:
                 raise StreamBroken("the provider sent an event larger than the gateway reads")
             return b""
         self._rest = data[end + 2 :] + held
-        return b"".join([self._event(event) for event in data[:end].split(b"\n\n")])
+        ready: list[bytes] = []
+        try:
+            for event in data[:end].split(b"\n\n"):
+                ready.append(self._event(event))
+        except StreamBroken as problem:
+            problem.whole = b"".join(ready)
+            raise
+        return b"".join(ready)
 
     def finish(self) -> bytes:
         """What is still owed when the provider's bytes end. Raises: StreamBroken if the stream was cut off."""
@@ -81,7 +92,9 @@ class Relay:
         if self.done:
             return tail
         if not self.finished:
-            raise StreamBroken("the provider's stream ended before the answer did")
+            problem = StreamBroken("the provider's stream ended before the answer did")
+            problem.whole = tail
+            raise problem
         # Some providers never say [DONE]; the finish reason shows that nothing is missing.
         return tail + self._end()
 
@@ -123,11 +136,9 @@ class Relay:
 
     def _any_event(self, event: bytes) -> bytes:
         """An event of any legal form: several lines, a field without a space, a comment in between."""
-        lines = [line for line in event.split(b"\n") if line and not line.startswith(b":")]
-        data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
-        if not data:
+        payload = _payload(event)
+        if payload is None:
             return b""
-        payload = b"\n".join(data).strip()
         if payload == b"[DONE]":
             return self._end()
         return self._rewritten(payload)
@@ -175,6 +186,27 @@ class Relay:
         return self._owed_usage + self._closing(self) + DONE
 
 
+def _payload(event: bytes) -> bytes | None:
+    """What the `data` lines of an event say together, or None if it has none."""
+    data = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(data).strip() if data else None
+
+
+def opening_event(data: bytes) -> bytes | None:
+    """The payload of a stream's first event that has one, or None as long as no such event is complete."""
+    events = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n")
+    return next((payload for event in events[:-1] if (payload := _payload(event)) is not None), None)
+
+
+def is_error(payload: bytes) -> bool:
+    """Whether an event's payload is an object that reports an error."""
+    try:
+        value = parse_json(payload)
+    except HarpoonError:
+        return False
+    return isinstance(value, dict) and bool(value.get("error"))
+
+
 def _read_chunk(payload: bytes) -> dict[str, Any]:
     """A chunk with a list of choices that are objects. Raises: StreamBroken for anything else, or an error event."""
     try:
@@ -196,7 +228,7 @@ def _encode(chunk: dict[str, Any]) -> bytes:
 
 
 def _content_bytes(event: bytes) -> int:
-    """UTF-8 bytes of generated text in one event: content, refusal, reasoning and tool arguments."""
+    """UTF-8 bytes of what a model made in one event."""
     try:
         chunk = parse_json(event[6:])
     except MalformedRequest:
@@ -206,15 +238,8 @@ def _content_bytes(event: bytes) -> int:
     for choice in choices if isinstance(choices, list) else []:
         delta = choice.get("delta") if isinstance(choice, dict) else None
         if isinstance(delta, dict):
-            total += sum(_text_bytes(delta.get(field)) for field in ("content", "refusal", "reasoning_content"))
-            total += _text_bytes(delta.get("tool_calls"))
+            total += generated_bytes(delta)
     return total
-
-
-def _text_bytes(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value.encode())
-    return len(json.dumps(value)) if value else 0
 
 
 def error_event(problem: HarpoonError) -> bytes:

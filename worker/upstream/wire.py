@@ -21,6 +21,9 @@ ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user
 MAX_CHOICES = 128
 MAX_MODEL_CHARACTERS = 256
 MAX_OUTPUT_TOKENS = 10_000_000
+#: Parts that are no text: each is bounded and planned for like an image, and needs a model that can see.
+ATTACHMENTS = frozenset({"file", "image_url", "input_audio", "input_image", "video_url"})
+_PART_TYPES = ATTACHMENTS | {"refusal", "text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,15 @@ _FIELD_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "user": (lambda v: isinstance(v, str), "a string"),
     "metadata": (lambda v: isinstance(v, dict), "an object"),
 }
+#: Members that can make a provider charge more than its list prices per token, and when they surely don't.
+_PRICED_BY_TOKENS: Mapping[str, Callable[[Any], bool]] = {
+    "service_tier": lambda v: v in ("auto", "default"),
+    "web_search_options": lambda v: False,
+    "modalities": lambda v: v == ["text"],
+    "audio": lambda v: False,
+    "best_of": lambda v: v == 1,
+    "tools": lambda v: all(tool.get("type") in ("function", "custom") for tool in v),
+}
 
 
 def parse_chat(body: bytes, covenant_header: str | None, limits: JsonLimits) -> ChatRequest:
@@ -104,6 +116,9 @@ def parse_chat(body: bytes, covenant_header: str | None, limits: JsonLimits) -> 
     stream = values.get("stream") is True
     if options and not stream:
         raise MalformedRequest("stream_options is only allowed with stream: true", param="stream_options")
+    policy = _policy(parsed, covenant_header, limits)
+    if policy.budget_usd_micros is not None:
+        _refuse_unpriced(values)
     return ChatRequest(
         body=parsed,
         model=model,
@@ -115,12 +130,12 @@ def parse_chat(body: bytes, covenant_header: str | None, limits: JsonLimits) -> 
         choices=values.get("n") or 1,
         images=images,
         needs=_needs(values, images),
-        policy=_policy(parsed, covenant_header, limits),
+        policy=policy,
     )
 
 
 def _check_messages(messages: Any) -> int:
-    """Check the conversation's shape; returns how many images it holds."""
+    """Check the conversation's shape; returns how many images it holds, other attachments included."""
     if not isinstance(messages, list) or not messages:
         raise MalformedRequest("messages must be a list of at least one message", param="messages")
     images = 0
@@ -145,12 +160,30 @@ def _check_messages(messages: Any) -> int:
 def _check_parts(parts: list[Any], where: str) -> int:
     images = 0
     for part in parts:
-        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if not isinstance(kind, str):
             raise MalformedRequest(f"{where}.content parts must be objects with a type", param=f"{where}.content")
-        if part["type"] == "text" and not isinstance(part.get("text"), str):
-            raise MalformedRequest(f"{where}.content text parts need a text", param=f"{where}.content")
-        images += part["type"] == "image_url"
+        if kind == "text":
+            if not isinstance(part.get("text"), str):
+                raise MalformedRequest(f"{where}.content text parts need a text", param=f"{where}.content")
+        elif kind in ATTACHMENTS:
+            images += 1
+        elif kind != "refusal":
+            known = ", ".join(sorted(_PART_TYPES))
+            raise MalformedRequest(f"{where}.content parts must be of type {known}", param=f"{where}.content")
     return images
+
+
+def _refuse_unpriced(values: Mapping[str, Any]) -> None:
+    """Raises: MalformedRequest for a member whose price nobody can bound by counting tokens."""
+    for field, is_priced in _PRICED_BY_TOKENS.items():
+        value = values.get(field)
+        if value is not None and not is_priced(value):
+            raise MalformedRequest(
+                f"this {field} can't be priced by tokens, so no budget can be kept with it: "
+                "leave it out, or ask without budget_usd",
+                param=field,
+            )
 
 
 def _needs(values: Mapping[str, Any], images: int) -> tuple[str, ...]:
@@ -205,6 +238,18 @@ def usage_of(answer: Mapping[str, Any]) -> tuple[int, int] | None:
         return None
     sane = 0 <= prompt <= MAX_OUTPUT_TOKENS and 0 <= completion <= MAX_OUTPUT_TOKENS
     return (prompt, completion) if sane else None
+
+
+def generated_bytes(message: Mapping[str, Any]) -> int:
+    """UTF-8 bytes of what a model made, in a message or a delta: content, refusal, reasoning and tool calls."""
+    fields = ("content", "refusal", "reasoning_content", "tool_calls")
+    return sum(_size(message.get(field)) for field in fields)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    return len(json.dumps(value)) if value else 0
 
 
 def conform_answer(answer: dict[str, Any]) -> bool:

@@ -35,9 +35,9 @@ URL = "http://simulator/v1/chat/completions"
 def client_of(door: str, simulator: Simulator) -> httpx.AsyncClient:
     """A client that reaches `simulator` in process, or through its ASGI app mounted in another one."""
     if door == "transport":
-        return httpx.AsyncClient(transport=SimulatorTransport(simulator, prefix="/simulator"))
+        return httpx.AsyncClient(transport=SimulatorTransport(simulator), base_url="http://gateway")
     app = Starlette(routes=[Mount("/simulator", app=create_app(simulator))])
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://gateway/simulator")
 
 
 BOTH_DOORS = pytest.mark.parametrize("door", ["transport", "asgi"])
@@ -46,8 +46,7 @@ BOTH_DOORS = pytest.mark.parametrize("door", ["transport", "asgi"])
 @BOTH_DOORS
 async def test_both_doors_give_the_same_answer(door: str) -> None:
     async with client_of(door, make_simulator()) as client:
-        base = "http://gateway/simulator"
-        plain = await client.post(f"{base}/v1/chat/completions", json=chat_body("List 5 planets"))
+        plain = await client.post("/v1/chat/completions", json=chat_body("List 5 planets"))
         assert plain.status_code == 200
         assert plain.headers["x-harpoon-simulated"] == "1"
         assert plain.headers["x-request-id"].startswith("req_sim_")
@@ -58,7 +57,7 @@ async def test_both_doors_give_the_same_answer(door: str) -> None:
         assert text == "Mercury, Venus, Earth, Mars and Jupiter."
 
         body = chat_body("List 5 planets", stream=True, stream_options={"include_usage": True})
-        stream = await client.post(f"{base}/v1/chat/completions", json=body, headers={"x-request-id": "mine-1"})
+        stream = await client.post("/v1/chat/completions", json=body, headers={"x-request-id": "mine-1"})
         assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert stream.headers["x-harpoon-simulated"] == "1"
         assert stream.headers["x-request-id"] == "mine-1"
@@ -72,11 +71,11 @@ async def test_both_doors_give_the_same_answer(door: str) -> None:
 @BOTH_DOORS
 async def test_models_and_health_are_told(door: str) -> None:
     async with client_of(door, make_simulator()) as client:
-        models = (await client.get("http://gateway/simulator/v1/models")).json()
+        models = (await client.get("/v1/models")).json()
         assert models["object"] == "list"
         assert [model["id"] for model in models["data"]] == [MODEL, "tiny"]
-        assert (await client.get("http://gateway/simulator/v1/models/tiny")).json() == models["data"][1]
-        health = await client.get("http://gateway/simulator/health")
+        assert (await client.get("/v1/models/tiny")).json() == models["data"][1]
+        health = await client.get("/health")
         assert health.json() == {"status": "ok", "simulated": True, "models": 2}
 
 
@@ -99,7 +98,7 @@ async def test_what_cannot_be_served_gets_an_error_body(
     door: str, method: str, path: str, content: bytes, status: int
 ) -> None:
     async with client_of(door, make_simulator()) as client:
-        response = await client.request(method, f"http://gateway/simulator{path}", content=content)
+        response = await client.request(method, path, content=content)
         assert response.status_code == status
         assert response.headers["x-request-id"]
         check_shape(response.json(), ERROR)

@@ -61,7 +61,7 @@ class Application:
         self.mediator = mediator
         self.clock = clock
         self._database = database
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://harpoon/v1")
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost/v1")
 
     async def rows(self, statement: str) -> list[SqlRow]:
         return await self._database.transact(lambda sql: sql.execute(statement))
@@ -98,7 +98,9 @@ class Application:
 
 
 @contextlib.asynccontextmanager
-async def application(request_us: int = 60_000_000, **settings: str) -> AsyncIterator[Application]:
+async def application(
+    request_us: int = 60_000_000, last_send_us: int = 10_000_000, **settings: str
+) -> AsyncIterator[Application]:
     """The application under `settings`; open to everyone unless they name tokens."""
     configuration = read_configuration({"HARPOON_OPEN": "1", **settings})
     auditor = Auditor()
@@ -121,7 +123,7 @@ async def application(request_us: int = 60_000_000, **settings: str) -> AsyncIte
         catalogue=configuration.catalogue,
         configured=configuration.configured,
         keyring=configuration.keyring(),
-        limits=replace(configuration.limits, request_us=request_us),
+        limits=replace(configuration.limits, request_us=request_us, last_send_us=last_send_us),
     )
     harness = Application(create_app(services), database, mediator, clock)
     try:
@@ -147,6 +149,25 @@ async def served(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
         server.should_exit = True
         await running
         listening.close()
+
+
+async def stream_to(harpoon: Application, on_body: Callable[[bytes], Awaitable[None]], **fields: Any) -> None:
+    """Ask for a stream in this very task, as a server would; `on_body` is a client that reads as it likes."""
+    body = json.dumps(ask(stream=True, **fields)).encode()
+    messages = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Any:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await on_body(message["body"])
+
+    path = "/v1/chat/completions"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    await harpoon.app({**scope, "headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 9)}, receive, send)
 
 
 async def read_call(reader: asyncio.StreamReader) -> dict[str, Any]:
@@ -205,12 +226,12 @@ def answers(content: str = "A share of a GPU.", usage: Any = USAGE, status: int 
     return says(http_answer(status, json.dumps(value).encode()))
 
 
-def refuses(status: int, body: bytes = b"{}") -> Provider:
-    return says(http_answer(status, body))
+def refuses(status: int, body: bytes = b"{}", header: str = "") -> Provider:
+    return says(http_answer(status, body, header))
 
 
-def http_answer(status: int, body: bytes) -> bytes:
-    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\n"
+def http_answer(status: int, body: bytes, header: str = "") -> bytes:
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\n{header}"
     return head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body
 
 

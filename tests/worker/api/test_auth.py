@@ -6,7 +6,17 @@ import hmac
 
 import pytest
 
-from worker.api.auth import MAX_TOKEN_CHARACTERS, OPEN_TENANT, Keyring, tenant_of, token_digest
+from tests.openai_shapes import error_findings
+from tests.worker.api.application_kit import Application, application, ask
+from worker.api.auth import (
+    MAX_TOKEN_CHARACTERS,
+    OPEN_TENANT,
+    Keyring,
+    NotLocal,
+    refuse_strangers,
+    tenant_of,
+    token_digest,
+)
 from worker.errors import NotAuthenticated, SettingsError
 
 TOKENS = ("hk_acme_s3cret", "hk_acme_0ther", "hk_b-2_under_score")
@@ -136,3 +146,76 @@ def test_open_access_ends_with_the_first_token(keyring: Keyring) -> None:
 def test_without_tokens_and_without_open_access_nobody_enters() -> None:
     with pytest.raises(NotAuthenticated):
         Keyring.from_tokens((), open_access=False).authenticate("Bearer hk_a_b")
+
+
+LOCAL = ["127.0.0.1", "127.0.0.1:8080", "127.1.2.3:1", "localhost", "LocalHost:65535", "[::1]", "[::1]:8080"]
+ELSEWHERE = [
+    "",
+    "harpoon.example",
+    "192.168.1.5:8080",
+    "0.0.0.0",
+    "[::]",
+    "::1",
+    "127.0.0.1.harpoon.example",
+    "127.0.0.1@harpoon.example",
+    "localhost.harpoon.example",
+    "localhost.",
+    "localhost:",
+    "localhost:80x",
+    "notlocalhost",
+    "128.0.0.1",
+    "127.1",
+    "127.0.0.\u0661",
+    "2130706433",
+    "localhost, harpoon.example",
+]
+
+
+def headed(**headers: str) -> dict[str, list[tuple[bytes, bytes]]]:
+    return {"headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
+
+
+@pytest.mark.parametrize("host", LOCAL)
+def test_who_names_the_loopback_is_no_stranger(host: str) -> None:
+    refuse_strangers(headed(accept="*/*", host=host))
+    for scheme in ("http", "https"):
+        refuse_strangers(headed(host="127.0.0.1:8080", origin=f"{scheme}://{host}"))
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_who_names_another_host_is_a_stranger(host: str) -> None:
+    for scope in (headed(host=host), headed(host="localhost", origin=f"http://{host}")):
+        with pytest.raises(NotLocal):
+            refuse_strangers(scope)
+
+
+@pytest.mark.parametrize("origin", ["", "null", "localhost", "file://", "ftp://localhost", "http://localhost/", "*"])
+def test_a_page_from_nowhere_is_a_stranger(origin: str) -> None:
+    with pytest.raises(NotLocal):
+        refuse_strangers(headed(host="localhost", origin=origin))
+
+
+def test_a_request_has_one_host() -> None:
+    local, elsewhere = (b"host", b"localhost"), (b"host", b"harpoon.example")
+    for hosts in ([], [local, local], [local, elsewhere], [elsewhere, local]):
+        with pytest.raises(NotLocal):
+            refuse_strangers({"headers": hosts})
+
+
+async def test_without_a_token_a_page_from_elsewhere_spends_nothing(harpoon: Application) -> None:
+    for headers in ({"host": "harpoon.example"}, {"origin": "https://harpoon.example"}):
+        answer = await harpoon.client.post("/chat/completions", json=ask(), headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not_local")
+        assert error_findings(answer.json()) == []
+        assert answer.headers["x-request-id"].startswith("req_")
+        assert (await harpoon.client.get("http://localhost/health", headers=headers)).status_code == 403
+    assert await harpoon.rows("SELECT * FROM decision") == []
+    answer = await harpoon.client.post("/chat/completions", json=ask(), headers={"origin": "http://localhost:3000"})
+    assert answer.status_code == 200
+
+
+async def test_with_a_token_a_request_may_come_from_anywhere() -> None:
+    async with application(HARPOON_TOKENS="hk_acme_s3cret") as harpoon:
+        headers = {"host": "harpoon.example", "origin": "https://x.example", "authorization": "Bearer hk_acme_s3cret"}
+        answer = await harpoon.client.post("/chat/completions", json=ask(), headers=headers)
+        assert answer.status_code == 200

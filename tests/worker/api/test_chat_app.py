@@ -88,6 +88,18 @@ async def test_what_a_provider_leaves_out_is_filled_in() -> None:
         assert "x-harpoon-simulated" not in answer.headers
 
 
+async def test_an_attachment_is_planned_for_when_no_usage_is_reported() -> None:
+    parts = [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "https://h.example/i"}}] * 2
+    async with (
+        Server(answers(usage=None)) as server,
+        application(OPENAI_BASE_URL=f"http://127.0.0.1:{server.port}/v1") as harpoon,
+    ):
+        answer = await chat(harpoon, ask(messages=[{"role": "user", "content": parts}]))
+        assert answer.status_code == 200
+        record = await harpoon.settled()
+        assert record["outcome"]["input_tokens"] == 2_000 - -len(answer.request.content) // 4
+
+
 async def test_the_provider_hears_what_the_client_said_and_nothing_of_the_covenant() -> None:
     provider = streams("Hello")
     async with Server(provider) as server, application(HOSTED_AI_BASE_URL=f"http://127.0.0.1:{server.port}") as harpoon:
@@ -168,6 +180,24 @@ async def test_a_refusal_says_why_and_takes_nothing(
         assert await harpoon.entries("DENY") == 1
 
 
+async def test_two_covenant_headers_are_refused(harpoon: Application) -> None:
+    lenient, strict = (b"x-harpoon-covenant", b"{}"), (b"x-harpoon-covenant", b'{"budget_usd": 0}')
+    for headers in ([lenient, strict], [strict, lenient], [lenient, lenient]):
+        answer = await harpoon.client.post("/chat/completions", json=ask(), headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unreadable_covenant")
+        assert "x-harpoon-covenant once" in answer.json()["error"]["message"]
+    assert await harpoon.rows("SELECT * FROM decision") == []
+
+
+async def test_white_space_around_a_covenant_header_is_no_part_of_it(harpoon: Application) -> None:
+    digests = set()
+    for covenant in ('{"budget_usd": 1}', ' \t{"budget_usd": 1}\t '):
+        answer = await chat(harpoon, ask(), **{"x-harpoon-covenant": covenant})
+        record = await harpoon.client.get(f"/decisions/{answer.headers['x-harpoon-decision-id']}")
+        digests.add(record.json()["inputs"]["request"])
+    assert len(digests) == 1
+
+
 HUGE = b'{"model":"auto","messages":[{"role":"user","content":"' + b"x" * (10 * 1024 * 1024) + b'"}]}'
 BAD_INPUT: list[tuple[str, bytes, int]] = [
     ("nothing", b"", 400),
@@ -207,6 +237,7 @@ BAD_INPUT: list[tuple[str, bytes, int]] = [
     ("a stream of a wrong type", b'{"model":"auto","messages":[{"role":"user","content":"x"}],"stream":"yes"}', 400),
     ("no tokens at all", b'{"model":"auto","messages":[{"role":"user","content":"x"}],"max_tokens":0}', 400),
     ("ten megabytes and more", HUGE, 413),
+    ("a hundred thousand members", b"{" + b",".join(b'"k%d":1' % number for number in range(50_001)) + b"}", 413),
     ("a model nobody has", b'{"model":"\\u0000","messages":[{"role":"user","content":"x"}]}', 404),
 ]
 
@@ -324,6 +355,8 @@ async def test_equal_requests_in_equal_states_get_equal_decisions() -> None:
         ("POST", "/completions", 404),
         ("GET", "/", 404),
         ("GET", "/decisions/", 404),
+        ("GET", "/models/", 404),
+        ("POST", "/chat/completions/", 404),
         ("GET", "/%00%0d%0a", 404),
     ],
 )
@@ -333,6 +366,7 @@ async def test_what_is_not_served_is_said_in_the_same_shape(
     answer = await harpoon.client.request(method, path)
     assert answer.status_code == status
     assert error_findings(answer.json()) == []
+    assert answer.headers["x-request-id"].startswith("req_")
 
 
 async def test_health_tells_nothing_about_a_tenant() -> None:

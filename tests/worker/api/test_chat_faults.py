@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.openai_shapes import error_findings
 from tests.worker.api.application_kit import (
     PATIENCE_S,
+    Application,
     answers,
     answers_bytes,
     ask,
@@ -19,9 +21,11 @@ from tests.worker.api.application_kit import (
     one_provider,
     refuses,
     says,
+    served,
     streams,
     two_providers,
 )
+from worker.errors import StateError
 from worker.money import usd_text
 
 
@@ -78,6 +82,7 @@ async def test_an_answer_that_broke_is_paid_for_at_its_worst_and_not_repeated() 
         routes = [route for route, *_ in record["outcome"]["attempts"]]
         assert len(set(routes)) == len(routes)
         assert record["charged_usd_micros"] > record_cost(record)
+        assert answer.headers["x-harpoon-cost-usd"] == usd_text(record["charged_usd_micros"])
         _, _, overrun = await harpoon.money()
         assert overrun == 0
 
@@ -166,6 +171,26 @@ async def test_all_routes_down_is_said_with_what_was_tried(stream: bool) -> None
         assert (record["state"], record["charged_usd_micros"], record["outcome"]["outcome"]) == ("settled", 0, "error")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_rate_limit_everywhere_is_passed_on_with_the_wait_asked_for_last(stream: bool) -> None:
+    async with two_providers(
+        refuses(429, header="retry-after: 30\r\n"), refuses(429, header="retry-after: 7\r\n"), HARPOON_MAX_FALLBACKS="9"
+    ) as harpoon:
+        answer = await harpoon.client.post("/chat/completions", json=ask(stream=stream))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert error_findings(answer.json()) == []
+        record = await harpoon.settled()
+        last = record["outcome"]["attempts"][-1][0]
+        assert answer.headers["retry-after"] == ("30" if last.startswith("hosted-ai/") else "7")
+        assert (record["state"], record["charged_usd_micros"]) == ("settled", 0)
+
+
+async def test_a_rate_limit_beside_another_fault_is_no_rate_limit() -> None:
+    async with two_providers(refuses(429), refuses(500), HARPOON_MAX_FALLBACKS="9") as harpoon:
+        answer = await harpoon.client.post("/chat/completions", json=ask())
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, False)
+
+
 async def test_a_request_the_provider_finds_wrong_is_the_callers_and_costs_nothing() -> None:
     first = refuses(400, b'{"error":{"message":"no such tool"}}')
     async with two_providers(first, answers()) as harpoon:
@@ -184,3 +209,62 @@ async def test_a_route_that_keeps_failing_rests() -> None:
         ]
         assert attempts[0] == "2"
         assert attempts[-1] == "1"
+
+
+SECRET = "disk I/O error in /srv/harpoon.db"
+
+
+async def broken(*_: Any) -> Any:
+    raise StateError(SECRET)
+
+
+def harpoons(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged, ours and the server's, without the traces."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_failing_state_is_told_to_the_operator_and_not_to_the_caller(
+    harpoon: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, request in (("admit", ("POST", "/chat/completions")), ("read", ("GET", "/decisions/dec_0"))):
+        caplog.clear()
+        setattr(harpoon.mediator, name, broken)
+        method, path = request
+        answer = await harpoon.client.request(method, path, json=ask() if method == "POST" else None)
+        assert answer.status_code == 500
+        assert error_findings(answer.json()) == []
+        assert answer.json()["error"]["code"] == "state_error"
+        assert SECRET not in answer.text
+        assert answer.headers["x-request-id"].startswith("req_")
+        assert harpoons(caplog) == [f"a request failed: {SECRET}"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_settlement_that_fails_after_its_answer_is_logged_once_and_the_connection_goes_on(
+    harpoon: Application, caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    harpoon.mediator.settle = broken  # type: ignore[method-assign]
+    async with served(harpoon.app) as client:
+        ports = set()
+        for _ in range(3):
+            async with client.stream("POST", "/chat/completions", json=ask(stream=stream)) as answer:
+                assert answer.status_code == 200
+                body = await answer.aread()
+                ports.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
+            assert (b"[DONE]" in body) is stream
+    assert harpoons(caplog) == ["a request failed after its answer"] * 3
+    assert len(ports) == 1
+
+
+async def test_a_fault_before_the_answer_is_answered_and_logged_once(
+    harpoon: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def faulty(*_: Any) -> Any:
+        raise ZeroDivisionError(SECRET)
+
+    harpoon.mediator.admit = faulty  # type: ignore[method-assign]
+    async with served(harpoon.app) as client:
+        answer = await client.post("/chat/completions", json=ask())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert SECRET not in answer.text
+    assert harpoons(caplog) == ["a request failed"]

@@ -14,6 +14,7 @@ from tests.openai_shapes import data_of, error_findings, stream_findings
 from tests.worker.api.application_kit import (
     DONE_CHUNK,
     EVENT_STREAM,
+    PATIENCE_S,
     USAGE_CHUNK,
     answers_bytes,
     ask,
@@ -24,9 +25,11 @@ from tests.worker.api.application_kit import (
     one_provider,
     says,
     served,
+    stream_to,
     streams,
     two_providers,
 )
+from worker.money import usd_text
 
 
 async def test_the_first_chunk_arrives_before_the_last_is_sent() -> None:
@@ -198,6 +201,89 @@ async def test_a_stream_cut_off_before_its_first_byte_falls_back() -> None:
         answer = await harpoon.client.post("/chat/completions", json=ask(stream=True))
         assert stream_findings(answer.text, include_usage=False) == []
         assert answer.headers["x-harpoon-route"].startswith("openai/")
+        # The first attempt may have cost its worst case: what is shown is all that is charged.
+        record = await harpoon.settled()
+        cost = usd_text(record["charged_usd_micros"])
+        assert answer.text.endswith(f": harpoon-cost-usd {cost}\n\ndata: [DONE]\n\n")
+        assert record["charged_usd_micros"] > 100
+
+
+async def test_a_stream_that_opens_with_an_error_falls_back_for_nothing() -> None:
+    error = says(EVENT_STREAM + framed(b": wait\n\n") + framed(b'data: {"error":{"message":"overloaded"}}\n\n'))
+    async with two_providers(error, streams("Hi"), HARPOON_MAX_FALLBACKS="9") as harpoon:
+        answer = await harpoon.client.post("/chat/completions", json=ask(stream=True))
+        assert stream_findings(answer.text, include_usage=False) == []
+        record = await harpoon.settled()
+        assert causes(record)[-2:] == ["status", "ok"]
+        assert f": harpoon-cost-usd {usd_text(record['charged_usd_micros'])}\n" in answer.text
+        assert 0 < record["charged_usd_micros"] < 10
+
+
+RUNNING = [
+    ({"prompt_tokens": 900, "completion_tokens": 1}, 900, 10),
+    ({"prompt_tokens": 1, "completion_tokens": 50}, None, 50),
+]
+
+
+@pytest.mark.parametrize(("usage", "tokens_in", "tokens_out"), RUNNING)
+async def test_usage_seen_before_the_end_is_a_lower_bound(
+    usage: dict[str, int], tokens_in: int | None, tokens_out: int
+) -> None:
+    async with one_provider(says(EVENT_STREAM, chunk_bytes("x" * 40, usage=usage)).play) as (harpoon, _):
+        answer = await harpoon.client.post("/chat/completions", json=ask(stream=True))
+        assert broken_off(answer.text)["type"] == "upstream_error"
+        outcome = (await harpoon.settled())["outcome"]
+        assert (outcome["usage"], outcome["output_tokens"]) == ("counted", tokens_out)
+        assert outcome["input_tokens"] == (tokens_in or -(-len(answer.request.content) // 4))
+
+
+async def test_what_came_whole_before_a_broken_event_reaches_the_client() -> None:
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"paid"},"finish_reason":null}]}\n\n'
+    async with one_provider(says(EVENT_STREAM, framed(event * 2 + b"data: oops\n\n")).play) as (harpoon, _):
+        answer = await harpoon.client.post("/chat/completions", json=ask(stream=True))
+        assert broken_off(answer.text)["code"] == "stream_broken"
+        assert answer.text.count("paid") == 2
+        assert (await harpoon.settled())["outcome"]["output_tokens"] == 2
+
+
+async def test_a_client_that_reads_nothing_does_not_outlast_its_deadline() -> None:
+    async def play(writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> None:
+        writer.write(EVENT_STREAM + chunk_bytes("one"))
+        await reader.read(-1)
+
+    offered: list[bytes] = []
+
+    async def read_nothing(body: bytes) -> None:
+        offered.append(body)
+        await asyncio.Event().wait()
+
+    async with one_provider(play, request_us=300_000, last_send_us=50_000) as (harpoon, server):
+        await asyncio.wait_for(stream_to(harpoon, read_nothing), PATIENCE_S)
+        await gone(server)
+        record = await harpoon.settled()
+        assert (record["state"], record["outcome"]["outcome"]) == ("settled", "timeout")
+        assert b"deadline_exceeded" in offered[-1]
+
+
+async def test_a_stream_that_our_host_calls_off_is_no_departure_of_the_client() -> None:
+    async def play(writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> None:
+        writer.write(EVENT_STREAM + chunk_bytes("one"))
+        await reader.read(-1)
+
+    streaming = asyncio.Event()
+
+    async def read(body: bytes) -> None:
+        streaming.set()
+
+    async with one_provider(play) as (harpoon, server):
+        request = asyncio.ensure_future(stream_to(harpoon, read))
+        await asyncio.wait_for(streaming.wait(), PATIENCE_S)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        await gone(server)
+        record = await harpoon.settled()
+        assert (record["outcome"]["outcome"], record["outcome"]["usage"]) == ("error", "counted")
 
 
 async def test_many_clients_leaving_at_any_moment_leave_nothing_reserved() -> None:

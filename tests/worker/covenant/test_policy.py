@@ -22,6 +22,7 @@ from worker.covenant.policy import (
     parse_covenant,
     policy_from_plain,
 )
+from worker.covenant.regions import COUNTRIES, region_of
 from worker.errors import MalformedRequest, UnreadableCovenant
 from worker.ledger.canonical import canonical_json
 from worker.routing.catalogue import PRIORITIES
@@ -152,7 +153,7 @@ MALFORMED: list[tuple[Any, str | None]] = [
     *[
         ({field: [wrong]}, f"covenant.{field}")
         for field in ("residency", "residency_exclude")
-        for wrong in ("de", "DEU", "D", "D1", "D ", "ÄÖ", "ＤＥ")
+        for wrong in ("de", "DEU", "D", "D1", "D ", "ÄÖ", "ＤＥ", "XX", "ZZ", "XK", "SU", "AN", "Uk")
     ],
     ({"residency": ["DE"] * 65}, "covenant.residency"),
     *[({"flags": [flag]}, "covenant.flags") for flag in sorted(REFUSED_FLAGS)],
@@ -220,7 +221,21 @@ def test_the_eu_is_its_27_members() -> None:
     assert inside == sorted([*EU.split(), "EU"])
 
 
-REGIONS = st.lists(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=2), max_size=5)
+def test_the_world_has_249_countries_and_the_eu() -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    named = {a + b: region_of(a + b) for a in letters for b in letters}
+    assert len(COUNTRIES) == 249
+    assert set(EU.split()) < COUNTRIES
+    assert {code: region for code, region in named.items() if region not in (None, code)} == {"UK": "GB", "EL": "GR"}
+    assert {code for code, region in named.items() if region == code} == COUNTRIES | {"EU"}
+
+
+def test_two_countries_are_also_known_by_other_codes() -> None:
+    policy = parse_covenant({"residency": ["UK", "GB", "EL"], "residency_exclude": ["UK"]})
+    assert (policy.residency, policy.residency_exclude) == (("GB", "GR"), ("GB",))
+
+
+REGIONS = st.lists(st.sampled_from(sorted(COUNTRIES | {"EU", "UK", "EL"})), max_size=5)
 COVENANTS = st.fixed_dictionaries(
     {},
     optional={

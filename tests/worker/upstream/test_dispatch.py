@@ -122,7 +122,15 @@ async def reset_after_head(reader: asyncio.StreamReader, writer: asyncio.StreamW
     reset(writer)
 
 
+async def hang_after_comment(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    writer.write(STREAM_HEAD + b"a\r\n: wait...\n\r\n")
+    await reader.read(-1)
+
+
 EVENTS = "text/event-stream; charset=utf-8"
+STREAM_HEAD = f"HTTP/1.1 200 OK\r\ncontent-type: {EVENTS}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+ERROR_EVENT = b'data: {"error":{"message":"overloaded"}}\n\n'
 ENDINGS: list[tuple[str, Answer, bool, Ended, int]] = [
     ("closed before it read anything", close_at_once, False, BROKEN, 0),
     ("reset before it read anything", reset_at_once, False, BROKEN, 0),
@@ -140,6 +148,11 @@ ENDINGS: list[tuple[str, Answer, bool, Ended, int]] = [
     ("duplicate keys", http(b'{"choices":[],"choices":[]}'), False, MALFORMED, 200),
     ("more than we read", http(b" " * 2_001), False, MALFORMED, 200),
     ("a stream that ends before it begins", http(b"", kind=EVENTS), True, BROKEN, 200),
+    ("a stream of comments alone", http(b": wait\n\n: wait\n\n", kind=EVENTS), True, BROKEN, 200),
+    ("a stream that opens with an error", http(ERROR_EVENT, kind=EVENTS), True, STATUS, 200),
+    ("the same after comments", http(b": wait\r\n\r\n" + ERROR_EVENT, kind=EVENTS), True, STATUS, 200),
+    ("the same without its empty line", http(ERROR_EVENT.rstrip(), kind=EVENTS), True, STATUS, 200),
+    ("a stream that goes silent after a comment", hang_after_comment, True, TIMEOUT, 200),
     ("a plain answer where a stream was asked for", http(WHOLE), True, MALFORMED, 200),
     *[
         (f"status {status}", http({"error": {"message": "no"}}, status), stream, STATUS, status)
@@ -188,19 +201,33 @@ async def test_a_providers_own_words_on_a_bad_request_are_passed_on(send: Send, 
     assert (reply.rejection.message, reply.rejection.status) == (words, 400)
 
 
-async def test_a_stream_is_an_answer_once_its_first_bytes_are_here(send: Send) -> None:
+OPENINGS = [
+    ("at once", [b"data: {}\n\n"]),
+    ("in CRLF", [b"data: {}\r\n\r\n"]),
+    ("with a null error", [b'data: {"error":null}\n\n']),
+    ("in pieces", [b"d", b"ata: {", b"}\n", b"\n"]),
+    ("after comments", [b": wait\n\n", b": wait\n\n", b"data: {}\n\n"]),
+    ("larger than is looked into", [b"data: {" + b" " * 600]),
+]
+
+
+@pytest.mark.parametrize("pieces", [opening[1] for opening in OPENINGS], ids=[opening[0] for opening in OPENINGS])
+async def test_a_stream_is_an_answer_once_its_first_event_is_here(send: Send, pieces: list[bytes]) -> None:
     go_on = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: {EVENTS}\r\ntransfer-encoding: chunked\r\n\r\n"
-        writer.write(head.encode() + b"5\r\nfirst\r\n")
+        writer.write(STREAM_HEAD)
+        for piece in pieces:
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await writer.drain()
+            await asyncio.sleep(0.005)  # so that the pieces are read one by one
         await go_on.wait()
         writer.write(b"6\r\nsecond\r\n0\r\n\r\n")
 
     async with Server(answer) as server:
         reply = await send(server.port, stream=True)
-        assert (reply.ended, reply.first) == (Ended(attempts.OK, unbilled=False), b"first")
+        assert (reply.ended, reply.first) == (Ended(attempts.OK, unbilled=False), b"".join(pieces))
         go_on.set()
         assert reply.stream is not None
         assert [chunk async for chunk in reply.stream] == [b"second"]
@@ -208,10 +235,21 @@ async def test_a_stream_is_an_answer_once_its_first_bytes_are_here(send: Send) -
         await reply.aclose()
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("", 1), ("retry-after: 7\r\n", 7), ("retry-after: 900\r\n", 60), ("retry-after: 1" + "0" * 5_000 + "\r\n", 60)]
+    + [(f"Retry-After: {odd}\r\n", 1) for odd in ("soon", "-5", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT")],
+)
+async def test_a_rate_limit_says_how_long_to_wait(send: Send, header: str, seconds: int) -> None:
+    async with Server(replies(f"HTTP/1.1 429 X\r\n{header}content-length: 0\r\n\r\n".encode())) as server:
+        reply = await send(server.port)
+    assert (reply.ended, reply.status, reply.retry_after_s) == (STATUS, 429, seconds)
+
+
 async def test_closing_a_reply_closes_the_connection(send: Send) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {EVENTS}\r\n\r\nfirst".encode())
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {EVENTS}\r\n\r\ndata: {{}}\n\n".encode())
         await reader.read(-1)
 
     async with Server(answer) as server:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.upstream import relay as relay_module
-from worker.upstream.relay import DONE, Relay, StreamBroken, error_event
+from worker.upstream.relay import DONE, Relay, StreamBroken, error_event, is_error, opening_event
 
 CLOSING = b": the end is near\n\n"
 
@@ -65,8 +65,9 @@ def broken(*pieces: bytes, words: str) -> bytes:
         out.extend(map(relay.feed, pieces))
         out.append(relay.finish())
 
-    with pytest.raises(StreamBroken, match=words):
+    with pytest.raises(StreamBroken, match=words) as raised:
         feed_all()
+    out.append(raised.value.whole)
     assert DONE not in b"".join(out)
     return b"".join(out)
 
@@ -310,6 +311,32 @@ def test_what_arrived_before_the_break_is_still_counted() -> None:
     with pytest.raises(StreamBroken):
         relay.feed(event({"error": {"message": "x"}}))
     assert relay.counted_tokens() > 1
+
+
+def test_what_was_whole_before_the_break_is_handed_out_however_it_was_cut() -> None:
+    stream = b"".join(PLAIN[:3]) + event({"error": {"message": "x"}}) + PLAIN[3]
+    for at in range(len(stream) + 1):
+        assert broken(stream[:at], stream[at:], words="reported an error") == b"".join(PLAIN[:3])
+    # The last event lacks its empty line, and no finish reason ever came.
+    assert broken(PLAIN[0], PLAIN[1].rstrip(b"\n"), words="ended before") == PLAIN[0] + PLAIN[1]
+
+
+def test_the_opening_event_is_the_first_with_data_once_it_is_complete() -> None:
+    opening = b": wait\n\nevent: ping\nid: 1\n\n: more\ndata: {\ndata: }"
+    for newline in FRAMINGS:
+        stream = framed(opening + b"\n\n", newline)
+        seen = [opening_event(stream[:at]) for at in range(len(stream) + 1)]
+        assert set(seen[: len(opening.replace(b"\n", newline)) + len(newline)]) == {None}
+        assert opening_event(stream + PLAIN[0]) == b"{\n}"
+
+
+@pytest.mark.parametrize(
+    ("payload", "error"),
+    [(b'{"error":{}}', False), (b'{"error":null}', False), (b'{"error":"x"}', True), (b'{"error":{"code":1}}', True)]
+    + [(payload, False) for payload in (b"", b"[DONE]", b"[1]", b'{"er', b'"error"', b"\xff")],
+)
+def test_what_is_an_error_event(payload: bytes, error: bool) -> None:
+    assert is_error(payload) is error
 
 
 def test_an_endless_event_breaks_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:

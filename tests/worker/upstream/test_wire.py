@@ -14,7 +14,7 @@ from worker.errors import CallerError, MalformedRequest, RequestTooLarge, Unread
 from worker.routing.catalogue import Route, compile_catalogue
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
 from worker.strict_json import JsonLimits
-from worker.upstream.wire import ChatRequest, conform_answer, parse_chat, upstream_body, usage_of
+from worker.upstream.wire import ChatRequest, conform_answer, generated_bytes, parse_chat, upstream_body, usage_of
 
 LIMITS = JsonLimits()
 ROUTES = compile_catalogue(DEFAULT_CATALOGUE).by_id
@@ -68,6 +68,10 @@ MALFORMED: list[tuple[bytes, str]] = [
     (chat(messages='[{"role":"user","content":[{"text":"x"}]}]'), "parts must be objects with a type"),
     (chat(messages='[{"role":"user","content":[{"type":"text"}]}]'), "text parts need a text"),
     (chat(messages='[{"role":"user","content":[{"type":"text","text":[]}]}]'), "text parts need a text"),
+    *[
+        (chat(messages=f'[{{"role":"user","content":[{{"type":"{kind}"}}]}}]'), "of type file, image_url, input_audio")
+        for kind in ("", "image", "document", "Text", "input_text")
+    ],
     *[
         (chat(f'"{field}":{value},'), f"{field} must be")
         for field, values in {
@@ -201,6 +205,39 @@ def test_images_are_counted_over_all_messages() -> None:
     assert (request.images, request.needs) == (3, ("chat", "vision"))
 
 
+@pytest.mark.parametrize("kind", ["file", "image_url", "input_audio", "input_image", "video_url"])
+def test_every_attachment_counts_as_an_image(kind: str) -> None:
+    parts = f'[{{"type":"refusal","refusal":"no"}},{{"type":"{kind}","{kind}":{{"file_id":"f"}}}}]'
+    request = parse(chat(messages=f'[{{"role":"user","content":{parts}}}]'))
+    assert (request.images, request.needs) == (1, ("chat", "vision"))
+
+
+UNPRICED = [
+    ("service_tier", ("priority", "flex", ["auto"]), ("auto", "default", None)),
+    ("web_search_options", ({}, {"search_context_size": "high"}), (None,)),
+    ("modalities", (["text", "audio"], ["audio"], "text", []), (["text"], None)),
+    ("audio", ({"voice": "ash"},), (None,)),
+    ("best_of", (2, 0, "1"), (1, None)),
+    ("tools", ([{"type": "function"}, {"type": "web_search"}], [{}]), ([{"type": "function"}, {"type": "custom"}], [])),
+]
+
+
+@pytest.mark.parametrize(("field", "dear", "plain"), UNPRICED, ids=[case[0] for case in UNPRICED])
+def test_what_tokens_do_not_price_is_refused_under_a_budget_and_only_there(
+    field: str, dear: tuple[Any, ...], plain: tuple[Any, ...]
+) -> None:
+    for value in (*dear, *plain):
+        body = chat(f'"{field}":{json.dumps(value)},')
+        assert json.loads(sent(body))[field] == value
+        for covenant in ('{"budget_usd":1}', '{"budget_usd":0,"budget_scope":"per_hour"}'):
+            if value in plain:
+                assert parse(body, covenant).policy.budget_usd_micros is not None
+                continue
+            with pytest.raises(MalformedRequest, match="can't be priced") as raised:
+                parse(body, covenant)
+            assert (raised.value.param, raised.value.status) == (field, 400)
+
+
 NEEDS = [
     ("", ("chat",)),
     ('"tools":[],', ("chat",)),
@@ -297,6 +334,21 @@ USAGE: list[tuple[Any, tuple[int, int] | None]] = [
 def test_only_usable_usage_counts(usage: Any, tokens: tuple[int, int] | None) -> None:
     assert usage_of({"usage": usage}) == tokens
     assert usage_of({}) is None
+
+
+MADE: list[tuple[dict[str, Any], int]] = [
+    ({"content": "né"}, 3),
+    ({"content": "", "reasoning_content": "x" * 40}, 40),
+    ({"content": "", "tool_calls": [{"function": {"arguments": "{}"}}]}, 35),
+    ({"content": None, "refusal": "no", "role": "assistant"}, 2),
+    ({"content": None, "tool_calls": []}, 0),
+    ({}, 0),
+]
+
+
+@pytest.mark.parametrize(("message", "size"), MADE)
+def test_what_a_model_made_is_counted_in_every_member(message: dict[str, Any], size: int) -> None:
+    assert generated_bytes(message) == size
 
 
 def test_a_bare_answer_is_completed_and_a_complete_one_left_alone() -> None:

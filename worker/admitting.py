@@ -7,7 +7,6 @@ effect that is not recorded, and a denial is in the log before the caller sees i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from worker.admission import BUDGET, POLICY, UNAVAILABLE, Admission, Facts, Refusal
 from worker.budget import Account, account_names, encode_accounts, funds_of, read_accounts, reserve
@@ -16,6 +15,7 @@ from worker.canon.decide import Decision, decide
 from worker.canon.gates import Verdict, bounds_of
 from worker.decision_record import record_text
 from worker.ledger.canonical import canonical_json
+from worker.ledger.canonical import canonical_string as quote
 from worker.ledger.entry import ACTION, DENY, STRUCTURE_UPDATE, append_entry
 from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import build_candidates, unconfigured_routes
@@ -73,7 +73,7 @@ def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, 
     }
     for item, digest in parts.items():
         payload = {"hash": digest, "item": item, "level": "CANON", "source": "import"}
-        append_entry(sql, hasher, tenant, log, STRUCTURE_UPDATE, at_us, payload)
+        append_entry(sql, hasher, tenant, log, STRUCTURE_UPDATE, at_us, canonical_json(payload).decode())
     return log
 
 
@@ -86,19 +86,16 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
     unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
     record = record_text(facts, accounts, decision, unconfigured, config.configured, config.catalogue_hash)
     digest = hasher.sha3_256(record.encode()).hex()
-    payload: dict[str, Any] = {
-        "catalogue": config.catalogue_hash,
-        "decision": digest,
-        "decision_id": facts.decision_id,
-    }
     if not decision.ranking:
-        entry = append_entry(sql, hasher, tenant, log, DENY, facts.at_us, payload, record)
+        entry = append_entry(
+            sql, hasher, tenant, log, DENY, facts.at_us, _denied_text(config, digest, facts.decision_id), record
+        )
         _record(sql, facts, "denied", "", 0, accounts, digest, entry)
         return Admission(facts.decision_id, digest, (), 0, 0, _refusal(decision, len(unconfigured)))
     best = decision.ranking[0]
     route, verdict = decision.candidates[best].route.id, decision.verdicts[best]
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
-    payload |= {"reserved_usd_micros": verdict.worst_usd_micros, "route": route}
+    payload = action_text(config, digest, facts.decision_id, verdict.worst_usd_micros, route)
     entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, record)
     _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, entry)
     return Admission(
@@ -109,6 +106,19 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
         estimate_usd_micros=decision.candidates[best].cost_usd_micros,
         refusal=None,
     )
+
+
+def action_text(config: MediatorConfig, digest: str, decision_id: str, reserved_usd_micros: int, route: str) -> str:
+    """The canonical payload of an ACTION entry: which decision lets which route spend how much."""
+    return (
+        f'{{"catalogue":"{config.catalogue_hash}","decision":"{digest}","decision_id":{quote(decision_id)},'
+        f'"reserved_usd_micros":{reserved_usd_micros},"route":{quote(route)}}}'
+    )
+
+
+def _denied_text(config: MediatorConfig, digest: str, decision_id: str) -> str:
+    """The canonical payload of a DENY entry."""
+    return f'{{"catalogue":"{config.catalogue_hash}","decision":"{digest}","decision_id":{quote(decision_id)}}}'
 
 
 def _decide(sql: Sql, config: MediatorConfig, facts: Facts, accounts: list[Account]) -> Decision:

@@ -7,11 +7,10 @@ and settled at its worst case, flagged `unsettled`. A settlement that comes afte
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from worker.admission import Fallback, Grant, Settled, Settlement
-from worker.admitting import MediatorConfig
+from worker.admitting import MediatorConfig, action_text
 from worker.budget import (
     REQUEST_BUDGET,
     Account,
@@ -25,6 +24,7 @@ from worker.budget import (
 from worker.canon.gates import Verdict, bounds_of, judge
 from worker.covenant.policy import policy_from_plain
 from worker.errors import StateError
+from worker.ledger.canonical import canonical_string as quote
 from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry, log_of
 from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import Load, build_candidates, cost_usd_micros
@@ -35,8 +35,7 @@ from worker.sessions.event import Session, session_completed
 SWEEP_LIMIT = 200
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(NamedTuple):
     """A recorded decision and what is held for it, in micro-dollars."""
 
     state: str
@@ -110,18 +109,12 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
     tenant, decision_id = settlement.tenant, settlement.decision_id
     corrects = _earlier_event(sql, tenant, decision_id) if found.state == "unsettled" else None
     event = session_completed(found.session, settlement, charged, corrects)[1]
-    payload: dict[str, Any] = {
-        "cost_usd_micros": charged,
-        "decision": found.digest,
-        "decision_id": decision_id,
-        "event": hasher.sha3_256(event.encode()).hex(),
-        "input_tokens": settlement.input_tokens,
-        "outcome": settlement.outcome,
-        "output_tokens": settlement.output_tokens,
-        "route": settlement.route,
-        "state": state,
-        "usage": settlement.usage,
-    }
+    payload = (
+        f'{{"cost_usd_micros":{charged},"decision":"{found.digest}","decision_id":{quote(decision_id)},'
+        f'"event":"{hasher.sha3_256(event.encode()).hex()}","input_tokens":{settlement.input_tokens},'
+        f'"outcome":{quote(settlement.outcome)},"output_tokens":{settlement.output_tokens},'
+        f'"route":{quote(settlement.route)},"state":"{state}","usage":{quote(settlement.usage)}}}'
+    )
     log = log_of(found.entry_id)
     completion = append_entry(sql, hasher, tenant, log, SESSION_COMPLETION, settlement.at_us, payload, event)
     sql.execute(
@@ -186,13 +179,7 @@ def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallb
     )
     if verdict is None or not granted:
         return Grant(granted=False, output_tokens=0, charged_usd_micros=charged)
-    payload = {
-        "catalogue": config.catalogue_hash,
-        "decision": found.digest,
-        "decision_id": decision_id,
-        "reserved_usd_micros": held,
-        "route": fallback.route,
-    }
+    payload = action_text(config, found.digest, decision_id, held, fallback.route)
     append_entry(sql, hasher, tenant, log_of(found.entry_id), ACTION, fallback.at_us, payload)
     return Grant(granted=True, output_tokens=verdict.output_tokens, charged_usd_micros=charged)
 

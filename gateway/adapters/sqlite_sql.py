@@ -136,8 +136,14 @@ class SqliteSql:
             raise StateError("No transaction is open: a statement may run only inside its transaction function.")
         if statement not in self._checked:
             self._check_statement(statement)
-        if parameters:
-            _check_parameters(parameters)
+        for value in parameters:
+            # Exact types only: a bool or an enum reaches JavaScript as something else than it reaches SQLite here.
+            kind = type(value)
+            if kind is int:
+                if not -MAX_INTEGER <= value <= MAX_INTEGER:  # type: ignore[operator]  # an int, by the line above
+                    raise StateError("An integer parameter is beyond 2^53-1.")
+            elif kind is not str and value is not None and kind is not bytes:
+                raise StateError(f"A parameter is a {kind.__name__}: only str, int, bytes and None can be stored.")
         try:
             rows: list[SqlRow] = self._cursor.execute(statement, parameters).fetchall()
         except (sqlite3.Error, sqlite3.Warning) as exc:
@@ -162,17 +168,6 @@ class SqliteSql:
         if len(self._checked) >= MAX_CHECKED_STATEMENTS:
             self._checked.clear()
         self._checked.add(statement)
-
-
-def _check_parameters(parameters: tuple[SqlValue, ...]) -> None:
-    for value in parameters:
-        # Exact types only: a bool or an enum reaches JavaScript as something else than it reaches SQLite here.
-        kind = type(value)
-        if type(value) is int:
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise StateError("An integer parameter is beyond 2^53-1.")
-        elif kind is not str and value is not None and kind is not bytes:
-            raise StateError(f"A parameter is a {kind.__name__}: only str, int, bytes and None can be stored.")
 
 
 def _check_rows(rows: list[SqlRow]) -> None:

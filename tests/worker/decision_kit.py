@@ -98,7 +98,7 @@ def facts(number: int = 1, **changes: Any) -> Facts:
         session_id="",
         user_id="",
     )
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 def settlement(number: int = 1, **changes: Any) -> Settlement:
@@ -115,12 +115,12 @@ def settlement(number: int = 1, **changes: Any) -> Settlement:
         elapsed_us=SECOND_US,
         attempts=(Attempt(ALPHA, "ok", 200, SECOND_US),),
     )
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 def fallback(number: int = 1, **changes: Any) -> Fallback:
     usual = Fallback("acme", f"dec_{number:032x}", NOW_US + SECOND_US, BETA, True)
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 def hasher() -> PySha3Hasher:

@@ -79,7 +79,7 @@ SAME: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("budget", [10**7, 1])
 async def test_no_id_no_time_and_no_host_is_in_it(changes: dict[str, Any], scope: str, budget: int) -> None:
     asked = facts(needs=("chat", "json"), policy=Policy(budget_usd_micros=budget, budget_scope=scope))
-    assert await digest(replace(asked, **changes)) == await digest(asked)
+    assert await digest(asked._replace(**changes)) == await digest(asked)
 
 
 OTHER_FACTS: dict[str, dict[str, Any]] = {
@@ -130,7 +130,7 @@ OTHER_CONFIGS: dict[str, MediatorConfig] = {
 async def test_every_input_is_in_it() -> None:
     seen = {"usual": await digest(facts())}
     for name, changes in OTHER_FACTS.items():
-        seen[name] = await digest(replace(facts(), **changes))
+        seen[name] = await digest(facts()._replace(**changes))
     for name, settings in OTHER_CONFIGS.items():
         seen[name] = await digest(facts(), settings)
     assert len(set(seen.values())) == len(seen)

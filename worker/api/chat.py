@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from functools import lru_cache
 
 from worker.admission import BUDGET, UNAVAILABLE, Facts, Refusal
 from worker.api.answers import (
@@ -48,6 +49,8 @@ COVENANT_HEADER = b"x-harpoon-covenant"
 #: What the message of a refusal names, by what stands in the way.
 _DECISIVE = {BUDGET: codes.COST_BOUND_EXCEEDED, UNAVAILABLE: codes.PROVIDER_AVAILABLE}
 MAX_ID_CHARACTERS = 128
+#: Servers hold back a sender only beyond this much that is not sent yet.
+MAX_UNWAITED_BYTES = 32 * 1024
 
 
 class ChatCompletions:
@@ -167,13 +170,16 @@ class ChatCompletions:
             exchange.reply.body or json.dumps(exchange.reply.answer, separators=(",", ":"), ensure_ascii=False).encode()
         )
         out = [JSON_TYPE, *self._headers(exchange, headers), (b"x-harpoon-cost-usd", usd_text(cost).encode())]
-        # Settling begins first and is awaited last: nobody waits for the commit, and the client's next request can only
-        # be read after this, so that it finds the settlement queued before its own admission.
-        settling = asyncio.ensure_future(self._settle(exchange, SUCCESS, usage, tokens))
+        # Nobody waits for the commit: the settlement is queued once the answer is handed over, and before the client's
+        # next request can be read, so that the next admission sees it. A large answer may wait for a slow reader, so
+        # its settlement does not wait for it.
+        early = len(body) > MAX_UNWAITED_BYTES
+        settling = self._settle(exchange, SUCCESS, usage, tokens)
+        settled = asyncio.ensure_future(settling) if early else settling
         try:
             await send_body(send, 200, out, body)
         finally:
-            await settling
+            await settled
 
     async def _settle(self, exchange: Exchange, outcome: str, usage: str, tokens: tuple[int, int]) -> None:
         clock = self._services.clock
@@ -232,6 +238,7 @@ def _identifier(value: str | None) -> str:
     return value[:MAX_ID_CHARACTERS] if value and value.isascii() else ""
 
 
+@lru_cache(maxsize=1024)
 def policy_text(policy: Policy) -> str:
     """The policy in a header's worth of words, such as `priority=balanced; budget_usd=2; deadline_s=30`."""
     parts = [f"priority={policy.effective_priority}"]

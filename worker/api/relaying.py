@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any
 
 import httpx
 
@@ -73,19 +75,24 @@ async def relay_stream(services: Services, exchange: Exchange, headers: Headers,
     finally:
         await watch.stop()
         await reply.aclose()
-        settling = asyncio.ensure_future(_settle(services, exchange, relay, outcome))
-        try:
-            if tail is not None:
-                # Without a bound of its own a client that doesn't read would hold the request for ever.
-                with contextlib.suppress(TimeoutError):
-                    async with services.clock.timeout(services.limits.last_send_us):
-                        await send({"type": "http.response.body", "body": tail, "more_body": False})
-        finally:
-            await settling
+        # A finished answer was handed over just now; the settlement is queued before the client's next request is read.
+        settling = _settle(services, exchange, relay, outcome)
+        await (settling if tail is None else _settle_and_end(services, settling, tail, send))
 
 
-async def _pump(services: Services, exchange: Exchange, relay: Relay, send: Send) -> tuple[str, bytes]:
-    """Relay until the stream ends; returns the outcome and the last bytes, which end the answer."""
+async def _settle_and_end(services: Services, settling: Coroutine[Any, Any, None], tail: bytes, send: Send) -> None:
+    """End a broken answer with its last bytes, which wait a bounded time for a client that doesn't read."""
+    settled = asyncio.ensure_future(settling)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with services.clock.timeout(services.limits.last_send_us):
+                await send({"type": "http.response.body", "body": tail, "more_body": False})
+    finally:
+        await settled
+
+
+async def _pump(services: Services, exchange: Exchange, relay: Relay, send: Send) -> tuple[str, bytes | None]:
+    """Relay until the stream ends; returns the outcome, and the last bytes if the answer broke and needs an end."""
     reply = exchange.reply
     assert reply is not None
     assert reply.stream is not None
@@ -97,11 +104,12 @@ async def _pump(services: Services, exchange: Exchange, relay: Relay, send: Send
                 if ready:
                     await send({"type": "http.response.body", "body": ready, "more_body": True})
                 chunk = await anext(reply.stream, None)
-                if chunk is None:
-                    return SUCCESS, relay.finish()
-                ready = relay.feed(chunk)
-            return SUCCESS, ready
+                ready = relay.finish() if chunk is None else relay.feed(chunk)
+            await send({"type": "http.response.body", "body": ready, "more_body": False})
+            return SUCCESS, None
     except TimeoutError:
+        if relay.done:
+            return SUCCESS, None  # all of the answer is there; the client doesn't read it
         return TIMED_OUT, error_event(DeadlineExceeded("the deadline passed while the answer was streaming"))
     except httpx.TransportError:
         problem = UpstreamError("the provider's connection broke while the answer was streaming")

@@ -17,7 +17,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -220,7 +220,7 @@ async def time_transactions(configuration: Configuration, mediator: Mediator, ba
 
     for _ in range(batches + 1):
         for together, words in ((1, "one a commit"), (TOGETHER, f"{TOGETHER} a commit")):
-            facts = [replace(first, decision_id=f"dec_{secrets.token_hex(16)}") for _ in range(TOGETHER * 4)]
+            facts = [first._replace(decision_id=f"dec_{secrets.token_hex(16)}") for _ in range(TOGETHER * 4)]
             settlements = [build_settlement(configuration, one) for one in facts]
             admits = [partial(mediator.admit, one) for one in facts]
             settles = [partial(mediator.settle, one) for one in settlements]

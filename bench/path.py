@@ -225,7 +225,7 @@ async def time_transactions(configuration: Configuration, mediator: Mediator, ba
             admits = [partial(mediator.admit, one) for one in facts]
             settles = [partial(mediator.settle, one) for one in settlements]
             await timed(f"admit transaction, {words}", admits, together)
-            await timed(f"settle transaction, {words}", settles, together)
+            await timed(f"settle transaction, {words}, with its 2 ms of patience", settles, together)
     return [Part(name, median(times[1:])) for name, times in took.items()]
 
 

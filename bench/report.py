@@ -14,7 +14,7 @@ PAGE = """# Performance
 
 What a request costs when it goes through Harpoon, measured with the programs in `bench/` (bench/README.md says how to
 read the tables). Absolute figures belong to the machine named below; the ratios to the floor, a bare Starlette +
-aiohttp pass-through in the same run, carry over to others.
+aiohttp pass-through in the same run, are what to compare; another machine needs a run of its own.
 """
 LIBRARIES = ("uvicorn", "uvloop", "httptools", "starlette", "aiohttp")
 KINDS = {"plain": "plain", "stream": "stream, in one write", "paced": "stream, an event each ms"}

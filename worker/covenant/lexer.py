@@ -1,0 +1,90 @@
+"""Text to tokens, in one pass, each keeping the place of the code points it came from.
+
+Hyphens and underscores between words only join them ("on-device", "max_cost"), so they yield no token. Between digits
+and before a number they mean something, and stay.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from worker.covenant.folding import IGNORED, fold
+
+WORD, NUMBER, SIGN, MARK = "word", "number", "sign", "mark"
+
+_LETTERS = "a-z\u0430-\u044f" + IGNORED
+#: Currency signs; a dollar sign may carry the letters of its country.
+_SIGNS = r"(?:us|au|a|ca|c|nz|hk|sg|s|r|mx|nt)?\$|[€£¥₹₩₽₺₪₫₴₦₱฿¢元円₿₸₡₲₵]"
+_NUMBERS = (
+    r"[0-9]{1,3}(?: [0-9]{3})+(?![0-9])(?:[.,][0-9]+)?|[0-9]+(?:[.,'][0-9]+)*(?:e[+-]?[0-9]+(?![0-9a-z]))?|\.[0-9]+"
+)
+_TOKENS = re.compile(
+    rf"(?P<space>[ {IGNORED}]+)"
+    rf"|(?P<sign>{_SIGNS})"
+    rf"|(?P<number>{_NUMBERS}|[½¼¾⅓⅔])"
+    rf"|(?P<elided>(?:[ldjcnsmt]|qu|all|dell)'(?=[{_LETTERS}]))"
+    rf"|(?P<word>[{_LETTERS}]+(?:'[{_LETTERS}]+)*)"
+    r"|(?P<join>[-_])"
+    r"|(?P<mark>\.\.+|<=|>=|[^ ])",
+    re.ASCII,
+)
+
+
+class Token(NamedTuple):
+    """`text` is folded; `start` and `end` count code points of the text. `glued`: nothing stands before it but a hyphen
+    that joins, or the token before; `hyphened`: a joining hyphen stands before it; `capitals`: the text has it in
+    capital letters."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    glued: bool
+    hyphened: bool = False
+    capitals: bool = False
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of any text, in order."""
+    folded = fold(text)
+    found: list[Token] = []
+    end = -1
+    joined = False
+    for match in _TOKENS.finditer(folded):
+        kind = match.lastgroup
+        if kind == "space":
+            continue
+        start, stop = match.span()
+        word = match.group()
+        if kind == "join":
+            if _joins(folded, start, stop):
+                end, joined = stop, True
+                continue
+            kind = MARK
+            if word == "_":
+                continue
+        elif kind in ("word", "elided"):
+            kind = WORD
+            if IGNORED in word:
+                word = word.replace(IGNORED, "")
+            if word == "d'":
+                word = "de"
+        capitals = "A" <= text[start] <= "Z" and "A" <= text[stop - 1] <= "Z"
+        found.append(Token(kind or MARK, word, start, stop, start == end, joined, capitals))
+        end, joined = stop, False
+    return found
+
+
+def _joins(folded: str, start: int, stop: int) -> bool:
+    """Whether the hyphen only joins a word to what stands right before and after it."""
+    before, after = folded[start - 1 : start], folded[stop : stop + 1]
+    if not before or not after:
+        return False
+    return (_is_letter(after) and (_is_letter(before) or "0" <= before <= "9")) or (
+        _is_letter(before) and "0" <= after <= "9"
+    )
+
+
+def _is_letter(mark: str) -> bool:
+    return "a" <= mark <= "z" or "\u0430" <= mark <= "\u044f"

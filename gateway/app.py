@@ -11,6 +11,10 @@ import contextlib
 import gc
 import logging
 import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,6 +23,7 @@ from gateway.adapters.aiohttp_transport import ProviderTransport
 from gateway.adapters.host import PySha3Hasher, SystemClock, SystemIds
 from gateway.adapters.process_lock import StateLock
 from gateway.adapters.sqlite_database import SqliteDatabase
+from gateway.log import set_up_logging
 from gateway.settings import HostSettings, read_settings
 from gateway.simulator.app import create_app as create_simulator_app
 from gateway.simulator.exchange import Simulator, SimulatorSettings
@@ -28,6 +33,7 @@ from worker.app import create_app
 from worker.classification import ReferenceScorer
 from worker.errors import StateError
 from worker.mediator import Mediator
+from worker.metrics import Metrics
 from worker.services import Services
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
 
@@ -113,7 +119,9 @@ class Gateway:
             configured=configuration.configured,
             keyring=configuration.keyring(),
             limits=configuration.limits,
+            metrics=Metrics(str(os.getpid())),
         )
+        self._resources.enter_context(_before_stopping(services.live.close))
         # Over HTTP the simulator needs no token, so it is there only while it stands in for a provider.
         return create_app(services, [Mount("/simulator", create_simulator_app(simulator))] if models else [])
 
@@ -121,6 +129,32 @@ class Gateway:
         """Close everything in reverse order."""
         self._app = None
         await self._resources.aclose()
+
+
+@contextlib.contextmanager
+def _before_stopping(action: Callable[[], None]) -> Iterator[None]:
+    """Have `action` done when a signal tells the server to stop, before the server hears of it.
+
+    A server says so by itself only when every connection has ended, and its worker processes offer no other place.
+    """
+    earlier: dict[int, Callable[[int, FrameType | None], object]] = {}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        action()
+        earlier[number](number, frame)
+
+    # Python lets no other thread handle signals; a server that runs in one is not told to stop by them.
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handled = signal.getsignal(number)
+            if callable(handled):
+                earlier[number] = handled
+                signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for told, handler in earlier.items():
+            signal.signal(told, handler)
 
 
 async def _sweep_for_ever(mediator: Mediator, clock: SystemClock) -> None:
@@ -145,4 +179,6 @@ def build() -> Gateway:
     Another server than `harpoon serve` is told by itself where to listen. SERVICE_HOST must say the same, because it
     decides whether a token is needed.
     """
-    return Gateway(read_settings(os.environ, {}, None))
+    settings = read_settings(os.environ, {}, None)
+    set_up_logging(settings.log_level)
+    return Gateway(settings)

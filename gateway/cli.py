@@ -1,132 +1,122 @@
-"""The `harpoon` command: serve, ask, and the two tables an operator edits."""
+"""The `harpoon` command: assembles the commands, and sees to it that whatever goes wrong is said in a sentence.
+
+A command's file is read only when it is called or listed, and imports what is heavy only when it runs.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
+import importlib
 import os
 import sys
-from pathlib import Path
-from typing import Annotated, NoReturn
+import traceback
+from types import TracebackType
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from typer.core import TyperGroup
 
-from gateway.ask import AskFailed, ask_and_print
-from gateway.settings import ALL_SETTINGS, HostSettings, read_settings
-from worker.errors import IntegrityError
+from gateway.failure import CommandFailed
+from gateway.output import complain, write_line
+
+#: In the order of the help: the file `gateway/commands/<name>.py` has the command as `<name>_cli`.
+COMMANDS = (
+    "serve",
+    "ask",
+    "covenant",
+    "classify",
+    "route",
+    "models",
+    "health",
+    "decisions",
+    "report",
+    "config",
+    "settings",
+    "catalogue",
+)
+#: What a fault of ours ends with (sysexits: EX_SOFTWARE), and a reader that left (128 + SIGPIPE).
+FAULT, READER_LEFT = 70, 141
+DEBUG = "HARPOON_DEBUG"
+STDOUT = 1
+
+
+class HarpoonGroup(TyperGroup):
+    """The commands, loaded one by one, and their failures in words."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            module = importlib.import_module(f"gateway.commands.{cmd_name}")
+            command = typer.main.get_command(getattr(module, f"{cmd_name}_cli"))
+            command.name = cmd_name
+            self.commands[cmd_name] = command
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in COMMANDS:
+            for name in COMMANDS:  # what is meant is suggested out of those that are loaded
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CommandFailed as problem:
+            if os.environ.get(DEBUG):
+                traceback.print_exc()
+            complain(problem.message)
+            raise typer.Exit(problem.status) from problem
+        except BrokenPipeError as problem:
+            # Nobody reads on; what Python would still write at its end must not complain either.
+            if sys.stdout is sys.__stdout__:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+            raise typer.Exit(READER_LEFT) from problem
+
 
 cli = typer.Typer(
+    cls=HarpoonGroup,
     no_args_is_help=True,
     help="Harpoon: one OpenAI-compatible URL that turns intent into a route.",
-    epilog='Start with `harpoon serve`, then in another terminal `harpoon ask "What is a vGPU?"`.',
+    epilog='Start with `harpoon serve`, then in another terminal `harpoon ask "What is a vGPU?"`.\n\n'
+    "`harpoon COMMAND --help` shows what a command does, with an example. Exit status: 0 yes or done, 1 the thing asked"
+    " says no, 2 it could not be asked.\n\n"
+    "`harpoon --install-completion` teaches your shell to complete commands and options.",
     pretty_exceptions_enable=False,
 )
-_console = Console(highlight=False, soft_wrap=True)
-_errors = Console(stderr=True, highlight=False)
 
 
-def _give_up(message: str) -> NoReturn:
-    _errors.print(f"[red]harpoon:[/red] {message}", soft_wrap=True)
-    raise typer.Exit(2)
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        write_line(f"harpoon {version('harpoon')}")
+        raise typer.Exit
 
 
-@cli.command()
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback needs HARPOON_TOKENS.")] = "",
-    port: Annotated[str, typer.Option(help="Port to listen on (8080).")] = "",
-    workers: Annotated[str, typer.Option(help="Worker processes (1); budgets stay exact with several.")] = "",
-    config: Annotated[Path | None, typer.Option(help="YAML file of NAME: value lines; see `harpoon settings`.")] = None,
+@cli.callback()
+def harpoon(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_tell_version, is_eager=True)
+    ] = False,
 ) -> None:
-    """Serve the OpenAI-compatible API.
-
-    Settings: defaults < --config file < environment < flags. `harpoon settings` lists them all.
-    """
-    flags = {"SERVICE_HOST": host, "SERVICE_PORT": port, "HARPOON_WORKERS": workers}
-    try:
-        settings = read_settings(os.environ, flags, config)
-    except IntegrityError as problem:
-        _give_up(problem.message)
-    os.umask(0o077)  # before anything is created: what the state holds is the operator's alone
-    # Worker processes are told by their environment, so that a secret never shows in a process list.
-    os.environ.update(settings.values)
-    _greet(settings)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # Imported here, so that every other command starts without a server in memory.
-    import uvicorn
-
-    uvicorn.run(
-        "gateway.app:build",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=10,
-    )
+    """Nothing of its own: every command stands in its file."""
 
 
-def _greet(settings: HostSettings) -> None:
-    configuration = settings.configuration
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    where = f"http://{host}:{settings.port}/v1"
-    _console.print(f"[bold]harpoon[/bold] serves [bold]{where}[/bold]  (Ctrl-C stops it)")
-    _console.print(f"  providers  {', '.join(sorted(configuration.configured)) or 'none'}")
-    if "simulator" in configuration.configured:
-        _console.print("             the simulator answers from the prompt alone: there is no model behind it")
-    tokens = len(configuration.tokens)
-    access = f"{tokens} token(s)" if tokens else "open to this machine, without a token"
-    _console.print(f"  access     {access}")
-    _console.print(f"  state      {settings.state}")
-    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "What is a vGPU?"}]})
-    _console.print(f"  try        curl {where}/chat/completions -H 'content-type: application/json' -d '{body}'")
-    sys.stdout.flush()
-
-
-@cli.command()
-def ask(
-    question: Annotated[str, typer.Argument(help="What to ask; - reads it from standard input.")],
-    model: Annotated[str, typer.Option(help="auto, a model id, or provider/model.")] = "auto",
-    covenant: Annotated[str, typer.Option(help="A covenant as JSON, such as '{\"budget_usd\": 0.01}'.")] = "",
-    url: Annotated[str, typer.Option(help="Where Harpoon serves.", envvar="HARPOON_URL")] = "http://127.0.0.1:8080/v1",
-    token: Annotated[str, typer.Option(help="Your token, if one is needed.", envvar="HARPOON_TOKEN")] = "",
-) -> None:
-    """Ask a running Harpoon: the answer streams, then a table tells route, cost, time and why."""
-    text = sys.stdin.read() if question == "-" else question
-    try:
-        ask_and_print(_console, url, token, model, text, covenant)
-    except AskFailed as problem:
-        _give_up(str(problem))
-
-
-@cli.command()
-def catalogue() -> None:
-    """Print the catalogue as JSON: edit it, and give it back with HARPOON_CATALOGUE."""
-    from worker.routing.catalogue import to_plain
-    from worker.routing.default_catalogue import DEFAULT_CATALOGUE
-
-    sys.stdout.write(json.dumps(to_plain(DEFAULT_CATALOGUE), indent=2) + "\n")
-
-
-@cli.command()
-def settings() -> None:
-    """List every setting, what it does and its default; those marked secret belong in the environment or a file."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("setting", no_wrap=True)
-    table.add_column("what it does")
-    table.add_column("default")
-    for setting in ALL_SETTINGS:
-        table.add_row(setting.name, setting.help, "(secret)" if setting.secret else setting.default)
-    _console.print(table)
+def tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """One line for a fault of ours, and how to get the rest. Raises: SystemExit, which the interpreter then follows."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(kind, error, trace)
+    else:
+        text = str(error).splitlines() or [""]
+        complain(
+            f"this is a fault of Harpoon, not yours: {kind.__name__}: {text[0][:200]}\n"
+            f"  {DEBUG}=1 harpoon ... shows where it happened"
+        )
+    raise SystemExit(FAULT)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    cli()
+    sys.excepthook = tell_fault
+    typer.main.get_command(cli)()

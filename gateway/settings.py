@@ -1,108 +1,235 @@
-"""Settings of the container: defaults < configuration file < environment < flags, read once and checked at once."""
+"""Settings of the container: defaults < configuration file < environment < flags, read once and checked at once.
+
+Where each value came from is kept, so that an error can name the line to mend, and everything wrong is said together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, NamedTuple
 
-import yaml
-
+from gateway.config_file import Problem, read_config_file
 from worker.configuration import SETTINGS, Configuration, Setting, read_configuration
-from worker.errors import SettingsError
+from worker.errors import CatalogueError, SettingsError
+from worker.routing.labels import fold_ascii, is_decimal
 
+_FUSION = "read by fusion, when it lands"
+_LATER = "read by a later part of Harpoon"
 HOST_SETTINGS = (
     Setting("SERVICE_HOST", "address to listen on; anything but loopback needs HARPOON_TOKENS", "127.0.0.1"),
     Setting("SERVICE_PORT", "port to listen on", "8080"),
+    Setting("SERVICE_LOG_LEVEL", "what the log on standard error holds: debug, info, warning or error", "warning"),
+    Setting("HARPOON_CONFIG", "the configuration file, if it is not ~/.orchestrator/config.yaml"),
     Setting("HARPOON_WORKERS", "worker processes; budgets stay exact with several", "1"),
     Setting("HARPOON_STATE", "folder of the database; made if it is missing", "~/.local/state/harpoon"),
     Setting("HARPOON_CATALOGUE", "file with a catalogue of your own (JSON)"),
     Setting("HARPOON_SIMULATOR_SPEED", "times the pace the pools would have, a whole number; 0 = no waiting", "1"),
 )
-ALL_SETTINGS = HOST_SETTINGS + SETTINGS
+#: Accepted and checked, so that a file can be written once; `config show` says that nothing reads them yet.
+LATER_SETTINGS = (
+    Setting("HARPOON_HYGIENE_THRESHOLD", "least hygiene score of a fragment, 0 to 1", "0.7", later=_FUSION),
+    Setting("HARPOON_MAX_ITERATIONS", "most rounds of an envelope cycle", "10", later=_FUSION),
+    Setting("HARPOON_THREAD_COUNT", "threads of fusion; unset = as many as fit", later=_FUSION),
+    Setting(
+        "HOSTED_AI_MAX_RETRIES",
+        "retries for hosted.ai alone",
+        later="not used yet: HARPOON_MAX_RETRIES holds for every provider",
+    ),
+    Setting("MCP_WS_HOST", "address of the MCP WebSocket", "127.0.0.1", later=_LATER),
+    Setting("MCP_WS_PORT", "port of the MCP WebSocket", "3002", later=_LATER),
+    Setting("MCP_API_KEY", "key of the MCP WebSocket", secret=True, later=_LATER),
+    Setting("GITHUB_CLIENT_ID", "GitHub's OAuth application", later=_LATER),
+    Setting("GITHUB_CLIENT_SECRET", "its secret", secret=True, later=_LATER),
+)
+ALL_SETTINGS = HOST_SETTINGS + SETTINGS + LATER_SETTINGS
+DEFAULTS = {setting.name: setting.default for setting in ALL_SETTINGS}
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MAX_WORKERS = 64
+CONFIG_FILE: Final = Path(".orchestrator") / "config.yaml"
+DEFAULT, FILE, ENVIRONMENT, FLAG = "default", "file", "environment", "flag"
+_LOG_LEVELS = {"trace": "debug", "warn": "warning"} | {name: name for name in ("debug", "info", "warning", "error")}
+#: What a wrong setting is taken for while the others are checked, where its default would look wrong too.
+_STAND_INS = {"HARPOON_TOKENS": "hk_local_unset"}
+
+
+class Source(NamedTuple):
+    """Where a value came from: default, file, environment or flag; in a file, under which key and at which place.
+
+    `where`: `file:line`.
+    """
+
+    kind: str
+    key: str = ""
+    line: int = 0
+    column: int = 0
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Every setting's value with where it came from, before any of them is checked; and what is wrong with the file."""
+
+    config: Path | None
+    values: Mapping[str, str] = field(repr=False)
+    sources: Mapping[str, Source]
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """Where and how this process serves. `simulator_speed`: 0 = no waiting."""
+    """Where and how this process serves. `simulator_speed`: 0 = no waiting. `config`: the file that was read."""
 
     host: str
     port: int
     workers: int
     state: Path
     simulator_speed: int
+    log_level: str
     configuration: Configuration = field(repr=False)
     values: Mapping[str, str] = field(repr=False)
+    config: Path | None = None
+
+
+def find_config(environment: Mapping[str, str], config: Path | None, home: Path) -> Path | None:
+    """The configuration file: the one named by flag, else by HARPOON_CONFIG, else the one in `home` if it is there."""
+    if config is not None:
+        return config
+    named = environment.get("HARPOON_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    usual = home / CONFIG_FILE
+    return usual if usual.exists() else None
+
+
+def gather_settings(environment: Mapping[str, str], flags: Mapping[str, str], config: Path | None) -> Gathered:
+    """Every setting from the last source that has it; empty means: not there.
+
+    Args: config: the file, None = none. Raises: SettingsError if it can't be read at all.
+    """
+    values, sources = dict(DEFAULTS), dict.fromkeys(DEFAULTS, Source(DEFAULT))
+    problems: tuple[Problem, ...] = ()
+    if config is not None:
+        file = read_config_file(config, DEFAULTS.keys() - {"HARPOON_CONFIG"})
+        problems = file.problems
+        for name, written in file.written.items():
+            if not written.text:
+                continue
+            values[name] = written.text
+            sources[name] = Source(FILE, written.key, written.line, written.column, f"{config}:{written.line}")
+    for kind, given in ((ENVIRONMENT, environment), (FLAG, flags)):
+        for name in DEFAULTS:
+            if given.get(name):
+                values[name], sources[name] = given[name], Source(kind)
+    return Gathered(config, values, sources, problems)
 
 
 def read_settings(environment: Mapping[str, str], flags: Mapping[str, str], config: Path | None) -> HostSettings:
-    """The settings that hold. Raises: SettingsError saying which one and what it should be."""
-    values = {setting.name: setting.default for setting in ALL_SETTINGS}
-    values |= _read_file(config) if config is not None else {}
-    values |= {name: environment[name] for name in values if environment.get(name)}
-    values |= {name: value for name, value in flags.items() if value}
+    """The settings that hold. Raises: SettingsError with a line for each that is wrong, saying what it should be."""
+    gathered = gather_settings(environment, flags, config)
+    settings, problems = check_settings(gathered)
+    if settings is None:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def check_settings(gathered: Gathered) -> tuple[HostSettings | None, tuple[str, ...]]:
+    """The settings that hold, or everything that is wrong.
+
+    After each fault the setting is put back to its default, so that the rest is checked too.
+    """
+    values, found = dict(gathered.values), list(gathered.problems)
+    for _ in DEFAULTS:
+        try:
+            settings = _checked(values, gathered.config)
+        except (SettingsError, CatalogueError) as problem:
+            name = problem.param or ""
+            found.append(_located(problem.message, name, gathered.sources.get(name)))
+            stand_in = _STAND_INS.get(name, DEFAULTS.get(name))
+            if stand_in is None or values[name] == stand_in:
+                break
+            values[name] = stand_in
+        else:
+            if not found:
+                return settings, ()
+            break
+    return None, tuple(problem.to_text(gathered.config) for problem in sorted(found))
+
+
+def _located(message: str, name: str, source: Source | None) -> Problem:
+    """The problem, at the place in the file to mend if it is there that the value came from."""
+    if source is None or source.kind != FILE:
+        return Problem(0, 0, "", message)
+    rest = message.removeprefix(name).removeprefix(":").strip()
+    return Problem(source.line, source.column, source.key, rest)
+
+
+def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
+    """Raises: SettingsError or CatalogueError for the first setting that is wrong, its `param` the name."""
+    values = dict(given)
     if values["HARPOON_CATALOGUE"] and not values["HARPOON_CATALOGUE_JSON"]:
         values["HARPOON_CATALOGUE_JSON"] = _read_text("HARPOON_CATALOGUE", Path(values["HARPOON_CATALOGUE"]))
     host = values["SERVICE_HOST"]
     if host in LOOPBACK and not values["HARPOON_TOKENS"] and values["HARPOON_OPEN"] == "0":
         values["HARPOON_OPEN"] = "1"
-    configuration = read_configuration(values)
+    try:
+        configuration = read_configuration(values)
+    except SettingsError as problem:
+        if problem.param == "HARPOON_CATALOGUE_JSON" and not given["HARPOON_CATALOGUE_JSON"]:
+            problem.param = "HARPOON_CATALOGUE"
+        raise
     if not configuration.tokens and (host not in LOOPBACK or not configuration.open_access):
         raise SettingsError(
             f"listening on {host} without a token would serve everybody who can connect: set HARPOON_TOKENS="
-            "hk_<tenant>_<secret>, or listen on 127.0.0.1"
+            "hk_<tenant>_<secret>, or listen on 127.0.0.1",
+            param="SERVICE_HOST",
         )
     configuration.keyring()
+    level = _LOG_LEVELS.get(fold_ascii(values["SERVICE_LOG_LEVEL"]))
+    if level is None:
+        raise _wrong("SERVICE_LOG_LEVEL", "must be one of debug, info, warning, error")
+    for name, (is_right, expected) in _LATER_CHECKS.items():
+        if values[name] and not is_right(values[name]):
+            raise _wrong(name, f"must be {expected}")
     return HostSettings(
         host=host,
         port=_number(values, "SERVICE_PORT", 0, 65_535),
         workers=_number(values, "HARPOON_WORKERS", 1, MAX_WORKERS),
         state=Path(values["HARPOON_STATE"]).expanduser(),
         simulator_speed=_number(values, "HARPOON_SIMULATOR_SPEED", 0, 1_000_000),
+        log_level=level,
         configuration=configuration,
         values=values,
+        config=config,
     )
+
+
+def _wrong(name: str, expected: str) -> SettingsError:
+    return SettingsError(f"{name} {expected}", param=name)
 
 
 def _read_text(name: str, path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
-        raise SettingsError(f"{name}: {path} can't be read") from problem
-
-
-def _read_file(path: Path) -> dict[str, str]:
-    """Settings by name from a YAML mapping, such as `SERVICE_PORT: 9000`. Unknown names are errors."""
-    text = _read_text("--config", path)
-    try:
-        plain = yaml.safe_load(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        raise SettingsError(f"{path}{where}: not YAML") from problem
-    if plain is None:
-        return {}
-    if not isinstance(plain, dict):
-        raise SettingsError(f"{path}: expected NAME: value lines; `harpoon serve --help` lists the names")
-    written = [key.value for key, _ in node.value] if node is not None else []
-    known = {setting.name for setting in ALL_SETTINGS}
-    values: dict[str, str] = {}
-    for name, value in plain.items():
-        if name not in known:
-            raise SettingsError(f"{path}: there is no setting {name!r}; `harpoon settings` lists them")
-        if written.count(name) > 1:
-            raise SettingsError(f"{path}: {name} is there twice")
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise SettingsError(f"{path}: {name} must be a text or a number (quote yes, no, on and off)")
-        values[name] = str(value)
-    return values
+        raise SettingsError(f"{name}: {path} can't be read", param=name) from problem
 
 
 def _number(values: Mapping[str, str], name: str, least: int, most: int) -> int:
-    text = values[name]
-    if not text.isascii() or not text.isdecimal() or len(text) > 12 or not least <= int(text) <= most:
-        raise SettingsError(f"{name} must be a whole number from {least} to {most}")
-    return int(text)
+    if not _is_whole(values[name], least, most):
+        raise _wrong(name, f"must be a whole number from {least} to {most}")
+    return int(values[name])
+
+
+def _is_whole(text: str, least: int, most: int) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 12 and least <= int(text) <= most
+
+
+_LATER_CHECKS: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "HARPOON_HYGIENE_THRESHOLD": (lambda text: is_decimal(text, 1), "a number from 0 to 1, such as 0.7"),
+    "HARPOON_MAX_ITERATIONS": (lambda text: _is_whole(text, 1, 1_000_000), "a whole number from 1 to 1000000"),
+    "HARPOON_THREAD_COUNT": (lambda text: _is_whole(text, 1, 1_024), "a whole number from 1 to 1024, or left out"),
+    "HOSTED_AI_MAX_RETRIES": (lambda text: _is_whole(text, 0, 5), "a whole number from 0 to 5"),
+    "MCP_WS_PORT": (lambda text: _is_whole(text, 0, 65_535), "a whole number from 0 to 65535"),
+}

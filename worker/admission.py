@@ -16,12 +16,15 @@ from worker.covenant.policy import Policy, policy_from_plain
 from worker.routing.candidates import Load
 
 BUDGET, POLICY, UNAVAILABLE = "budget", "policy", "unavailable"
+#: Nothing was decided: the request names a covenant that the tenant does not have.
+UNKNOWN_COVENANT = "unknown_covenant"
 
 
 class Facts(NamedTuple):
     """All that admission is decided from, besides the tenant's state and the catalogue.
 
-    `deadline_us` and `time_limit_us` count from `at_us`; `max_output_tokens` 0 = the client set none.
+    `deadline_us` and `time_limit_us` count from `at_us`; `max_output_tokens` 0 = the client set none. With a
+    `covenant_id` the policy is that of the tenant's stored covenant, which admission puts in the place of `policy`.
     """
 
     tenant: str
@@ -40,6 +43,7 @@ class Facts(NamedTuple):
     time_limit_us: int
     session_id: str
     user_id: str
+    covenant_id: str = ""
 
     @property
     def load(self) -> Load:
@@ -57,14 +61,17 @@ class Facts(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why nothing was admitted: what stands in the way (`budget`, `policy`, `unavailable`), and every reason."""
+    """Why nothing was admitted: what stands in the way (one of the kinds above), and every reason."""
 
     kind: str
     reasons: tuple[str, ...]
 
 
 class Admission(NamedTuple):
-    """The mediator's answer: route ids, best first, and the output limit that the funds buy on the first one."""
+    """The mediator's answer: route ids, best first, and the output limit that the funds buy on the first one.
+
+    `policy` and `time_limit_us` are those of the stored covenant that the request names; None and 0 without one.
+    """
 
     decision_id: str
     digest: str
@@ -72,6 +79,8 @@ class Admission(NamedTuple):
     output_tokens: int
     estimate_usd_micros: int
     refusal: Refusal | None
+    policy: Policy | None = None
+    time_limit_us: int = 0
 
 
 class Fallback(NamedTuple):
@@ -152,6 +161,7 @@ def admission_from_json(text: str) -> Admission:
     plain = json.loads(text)
     refusal = plain["refusal"]
     plain["refusal"] = Refusal(**_tuples(refusal)) if refusal else None
+    plain["policy"] = policy_from_plain(plain["policy"]) if plain["policy"] else None
     return Admission(**_tuples(plain))
 
 

@@ -6,19 +6,22 @@ effect that is not recorded, and a denial is in the log before the caller sees i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from worker.admission import BUDGET, POLICY, UNAVAILABLE, Admission, Facts, Refusal
+from worker.admission import BUDGET, POLICY, UNAVAILABLE, UNKNOWN_COVENANT, Admission, Facts, Refusal
 from worker.budget import Account, account_names, encode_accounts, funds_of, read_accounts, reserve
 from worker.canon import codes
 from worker.canon.decide import Decision, decide
-from worker.canon.gates import Verdict, bounds_of
+from worker.canon.gates import Bounds, Verdict, bounds_of
+from worker.covenant_store import bind_covenant
 from worker.decision_record import record_text
 from worker.ledger.canonical import canonical_json
 from worker.ledger.canonical import canonical_string as quote
 from worker.ledger.entry import ACTION, DENY, STRUCTURE_UPDATE, append_entry
 from worker.ports import Hasher, Sql, as_int
-from worker.routing.candidates import build_candidates, unconfigured_routes
+from worker.routing.candidates import Candidate, build_candidates, unconfigured_routes
 from worker.routing.catalogue import CompiledCatalogue
 from worker.routing.estimates import read_observations
 
@@ -44,6 +47,15 @@ class MediatorConfig:
 
     def cap_of(self, tenant: str) -> int | None:
         return self.caps.get(tenant, self.default_cap)
+
+
+class Weighed(NamedTuple):
+    """A decision of which nothing is written yet; `record` is the canonical text that its digest is taken of."""
+
+    accounts: list[Account]
+    decision: Decision
+    unconfigured: list[str]
+    record: str
 
 
 def catalogue_hash(hasher: Hasher, catalogue: CompiledCatalogue) -> str:
@@ -79,19 +91,23 @@ def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, 
 
 def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> Admission:
     """Decide, record and reserve. Raises: UnknownModel; CanonicalError; StateError."""
-    tenant = facts.tenant
+    bound = bind_covenant(sql, facts)
+    if bound is None:
+        return Admission(facts.decision_id, "", (), 0, 0, Refusal(UNKNOWN_COVENANT, ()))
+    facts, tenant = bound, bound.tenant
+    # Only a stored covenant's policy is news to the caller.
+    policy, time_limit_us = (facts.policy, facts.time_limit_us) if facts.covenant_id else (None, 0)
     log = ensure_canon(sql, hasher, config, tenant, facts.at_us)
-    accounts = read_accounts(sql, tenant, account_names(facts.policy, config.cap_of(tenant), facts.at_us))
-    decision = _decide(sql, config, facts, accounts)
-    unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
-    record = record_text(facts, accounts, decision, unconfigured, config.configured, config.catalogue_hash)
+    accounts, decision, unconfigured, record = weigh_in(sql, config, facts)
     digest = hasher.sha3_256(record.encode()).hex()
     if not decision.ranking:
         entry = append_entry(
             sql, hasher, tenant, log, DENY, facts.at_us, _denied_text(config, digest, facts.decision_id), record
         )
         _record(sql, facts, "denied", "", 0, accounts, digest, entry)
-        return Admission(facts.decision_id, digest, (), 0, 0, _refusal(decision, len(unconfigured)))
+        return Admission(
+            facts.decision_id, digest, (), 0, 0, refusal_of(decision.verdicts, len(unconfigured)), policy, time_limit_us
+        )
     best = decision.ranking[0]
     route, verdict = decision.candidates[best].route.id, decision.verdicts[best]
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
@@ -105,6 +121,8 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
         output_tokens=verdict.output_tokens,
         estimate_usd_micros=decision.candidates[best].cost_usd_micros,
         refusal=None,
+        policy=policy,
+        time_limit_us=time_limit_us,
     )
 
 
@@ -121,14 +139,32 @@ def _denied_text(config: MediatorConfig, digest: str, decision_id: str) -> str:
     return f'{{"catalogue":"{config.catalogue_hash}","decision":"{digest}","decision_id":{quote(decision_id)}}}'
 
 
-def _decide(sql: Sql, config: MediatorConfig, facts: Facts, accounts: list[Account]) -> Decision:
-    """The decision on these facts in this state. Raises: UnknownModel."""
+def weigh_in(sql: Sql, config: MediatorConfig, facts: Facts) -> Weighed:
+    """The decision on these facts, bound to their covenant, in this state, which is only read. Raises: UnknownModel."""
+    names = account_names(facts.policy, config.cap_of(facts.tenant), facts.at_us, facts.covenant_id)
+    accounts = read_accounts(sql, facts.tenant, names)
     observed = {} if config.frozen_estimates else read_observations(sql, facts.tenant, facts.at_us)
-    catalogue, load, policy = config.catalogue, facts.load, facts.policy
+    candidates = build_candidates(config.catalogue, facts.model, facts.load, observed, config.configured)
+    decision = decide_on(config, facts, accounts, candidates)
+    unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
+    record = record_text(facts, accounts, decision, unconfigured, config.configured, config.catalogue_hash)
+    return Weighed(accounts, decision, unconfigured, record)
+
+
+def decide_on(
+    config: MediatorConfig, facts: Facts, accounts: list[Account], candidates: Sequence[Candidate]
+) -> Decision:
+    """The decision between these candidates with this much money. Pure."""
+    catalogue, policy = config.catalogue, facts.policy
+    bounds = bounds_on(config, facts, accounts)
+    return decide(candidates, facts.load, bounds, policy.deadline_us or catalogue.source.horizon_us)
+
+
+def bounds_on(config: MediatorConfig, facts: Facts, accounts: list[Account]) -> Bounds:
+    """What the gates compare with. Pure."""
     allowed = config.allowed.get(facts.tenant) if config.allowed else None
-    bounds = bounds_of(catalogue, policy, funds_of(policy, accounts), config.configured, allowed, True)
-    candidates = build_candidates(catalogue, facts.model, load, observed, config.configured)
-    return decide(candidates, load, bounds, policy.deadline_us or catalogue.source.horizon_us)
+    funds = funds_of(facts.policy, accounts)
+    return bounds_of(config.catalogue, facts.policy, funds, config.configured, allowed, True)
 
 
 def _record(
@@ -162,16 +198,16 @@ def _record(
     )
 
 
-def _refusal(decision: Decision, unconfigured: int) -> Refusal:
+def refusal_of(verdicts: Sequence[Verdict], unconfigured: int) -> Refusal:
     """What stands in the way: only money, only an outage, or the policy; with every reason, most frequent first.
 
     That a provider is not configured comes last, unless there is no other reason: it is seldom what a caller can mend.
     """
-    kinds = {_kind(verdict) for verdict in decision.verdicts}
+    kinds = {_kind(verdict) for verdict in verdicts}
     kind = BUDGET if BUDGET in kinds else UNAVAILABLE if UNAVAILABLE in kinds else POLICY
-    count = len(decision.verdicts) + unconfigured
+    count = len(verdicts) + unconfigured
     found: dict[tuple[str, str, int], list[int]] = {}
-    for verdict in decision.verdicts:
+    for verdict in verdicts:
         for denial in verdict.denials:
             found.setdefault((denial.code, denial.subject, denial.bound), []).append(denial.value)
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))

@@ -14,10 +14,18 @@ from starlette.routing import BaseRoute, Route, Router
 
 from worker.api.answers import OUR_FAULT, Headers, Message, Receive, Scope, Send, send_error
 from worker.api.auth import refuse_strangers
+from worker.api.catalogue import CatalogueInForce
 from worker.api.chat import ChatCompletions
-from worker.api.decisions import Decisions
+from worker.api.covenants import Covenants, ParseCovenant
+from worker.api.decisions import DecisionList, Decisions
 from worker.api.health import Health
+from worker.api.index import Index
+from worker.api.live import Live
+from worker.api.metrics_page import MetricsPage
 from worker.api.models import Models
+from worker.api.openapi.document import OpenApi
+from worker.api.plain_text import Classify, Process, Run, Strike
+from worker.api.route import ExplainRoute
 from worker.errors import CallerError, HarpoonError
 from worker.services import Services
 
@@ -96,16 +104,26 @@ class Application:
 def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Application:
     """The application over its services; `extra_routes` are the host's own (the gateway's simulator, for one)."""
     chat = ChatCompletions(services)
-    return Application(
-        services,
-        chat,
-        [
-            Route(CHAT_PATH, chat, methods=["POST"]),
-            Route("/v1/models", Models(services), methods=["GET"]),
-            Route("/v1/models/{model_id:path}", Models(services), methods=["GET"]),
-            Route("/v1/decisions/{decision_id}", Decisions(services), methods=["GET"]),
-            Route("/health", Health(services), methods=["GET"]),
-            Route("/", Health(services), methods=["GET"]),
-            *extra_routes,
-        ],
-    )
+    routes = [
+        Route(CHAT_PATH, chat, methods=["POST"]),
+        Route("/v1/models", Models(services), methods=["GET"]),
+        Route("/v1/models/{model_id:path}", Models(services), methods=["GET"]),
+        Route("/v1/decisions", DecisionList(services), methods=["GET"]),
+        Route("/v1/decisions/{decision_id}", Decisions(services), methods=["GET"]),
+        Route("/classify", Classify(services, chat), methods=["POST"]),
+        Route("/run", Run(services, chat), methods=["POST"]),
+        Route("/v2/process", Process(services, chat), methods=["POST"]),
+        Route("/v2/strike", Strike(services, chat), methods=["POST"]),
+        Route("/v2/covenant", Covenants(services), methods=["POST"]),
+        Route("/v2/covenant", Covenants(services), methods=["GET"]),
+        Route("/v2/covenant/parse", ParseCovenant(services), methods=["POST"]),
+        Route("/v2/covenant/{covenant_id}", Covenants(services), methods=["GET"]),
+        Route("/v2/route", ExplainRoute(services), methods=["POST"]),
+        Route("/v2/catalogue", CatalogueInForce(services), methods=["GET"]),
+        Route("/api/live", Live(services), methods=["GET"]),
+        Route("/health", Health(services), methods=["GET"]),
+        Route("/metrics", MetricsPage(services), methods=["GET"]),
+        Route("/openapi.json", OpenApi(), methods=["GET"]),
+    ]
+    index = Index(services, [*dict.fromkeys(route.path_format for route in routes)])
+    return Application(services, chat, [*routes, Route("/", index, methods=["GET"]), *extra_routes])

@@ -15,6 +15,7 @@ from worker.errors import StateError
 from worker.ports import Sql
 
 TENANT_ACCOUNT = "tenant"
+COVENANT_ACCOUNT = "covenant"
 REQUEST_BUDGET = "request"
 #: Left of an account without a cap; larger than any budget a covenant may name.
 UNLIMITED = 2**53 - 1
@@ -33,7 +34,7 @@ class Account(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The account without its window: a decision names no time, or equal requests would differ by the hour."""
+        """The account without its window or covenant: a decision names no time and no id, so that equals are equal."""
         return self.account.partition(":")[0]
 
     @property
@@ -41,19 +42,34 @@ class Account(NamedTuple):
         return UNLIMITED if self.cap is None else self.cap - self.spent - self.reserved
 
 
-def account_names(policy: Policy, tenant_cap: int | None, at_us: int) -> dict[str, int | None]:
+def account_names(policy: Policy, tenant_cap: int | None, at_us: int, covenant_id: str = "") -> dict[str, int | None]:
     """The accounts a request draws on, with their caps: the tenant's, and the window a covenant names.
 
-    A window counts what was spent under covenants that name it; windows are UTC.
+    A window counts what was spent under covenants that name it; windows are UTC. A stored covenant has accounts of its
+    own: one for its lifetime, whose cap is its bare budget, and its windows.
     """
     accounts: dict[str, int | None] = {TENANT_ACCOUNT: tenant_cap}
+    prefix, budget = "", policy.budget_usd_micros
+    if covenant_id:
+        lifetime = f"{COVENANT_ACCOUNT}:{covenant_id}"
+        accounts[lifetime] = budget if policy.budget_scope in (None, "total") else None
+        prefix = f"{lifetime}:"
     if policy.budget_scope == "per_hour":
-        accounts[f"hour:{at_us // _HOUR_US}"] = policy.budget_usd_micros
+        accounts[f"{prefix}hour:{at_us // _HOUR_US}"] = budget
     elif policy.budget_scope == "per_day":
-        accounts[f"day:{at_us // _DAY_US}"] = policy.budget_usd_micros
+        accounts[f"{prefix}day:{at_us // _DAY_US}"] = budget
     elif policy.budget_scope == "per_month":
-        accounts[f"month:{_month(at_us // _DAY_US)}"] = policy.budget_usd_micros
+        accounts[f"{prefix}month:{_month(at_us // _DAY_US)}"] = budget
     return accounts
+
+
+def covenant_of(accounts: list[str]) -> str:
+    """The stored covenant on whose accounts a decision draws, by the accounts' names; "" for none."""
+    for name in accounts:
+        kind, _, rest = name.partition(":")
+        if kind == COVENANT_ACCOUNT:
+            return rest.partition(":")[0]
+    return ""
 
 
 def _month(day: int) -> str:
@@ -84,9 +100,14 @@ def read_accounts(sql: Sql, tenant: str, names: dict[str, int | None]) -> list[A
 
 
 def funds_of(policy: Policy, accounts: list[Account]) -> tuple[Funds, ...]:
-    """What a request may spend: its own budget (a bare amount is for this request) and what is left in each account."""
+    """What a request may spend: its own budget, and what is left in each account.
+
+    A bare amount is for this request, but that of a stored covenant for the covenant's lifetime.
+    """
     funds = [Funds(account.kind, max(0, account.left)) for account in accounts if account.cap is not None]
-    if policy.budget_usd_micros is not None and policy.budget_scope in (None, "total", "per_request"):
+    stored = any(account.kind == COVENANT_ACCOUNT for account in accounts)
+    of_request = ("per_request",) if stored else (None, "total", "per_request")
+    if policy.budget_usd_micros is not None and policy.budget_scope in of_request:
         funds.insert(0, Funds(REQUEST_BUDGET, policy.budget_usd_micros))
     return tuple(funds)
 

@@ -6,6 +6,7 @@ request of an isolate builds holds no I/O of its own, so later requests may use 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -21,10 +22,15 @@ from worker.edge.host import EdgeClock, EdgeIds
 from worker.edge.mediation import ObjectMediator, RemoteMediator
 from worker.edge.mediator_agent import MediatorObject, ObjectHost, TextMediator
 from worker.mediator import Mediator
+from worker.metrics import Metrics
 from worker.services import Services
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
 
 __all__ = ["Default", "MediatorAgent"]
+
+#: Each look of a live feed is a subrequest, of which a request may have as few as 1,000
+#: (https://developers.cloudflare.com/workers/platform/limits/#subrequests): looking this often, for 400 s.
+LEAST_LIVE_POLL_US = 400_000
 
 
 @lru_cache(maxsize=4)
@@ -41,18 +47,20 @@ def configuration_of(env: Any) -> Configuration:
 
 def build_services(env: Any) -> Services:
     """The services of an isolate."""
-    configuration = configuration_of(env)
+    configuration, ids = configuration_of(env), EdgeIds()
     return Services(
         mediator=RemoteMediator(env),
         dispatcher=Dispatcher(FetchTransport(), configuration.access, UpstreamLimits()),
         scorer=ReferenceScorer(),
         clock=EdgeClock(),
-        ids=EdgeIds(),
+        ids=ids,
         catalogue=configuration.catalogue,
         configured=configuration.configured,
         keyring=configuration.keyring(),
-        limits=configuration.limits,
+        limits=replace(configuration.limits, live_poll_us=max(configuration.limits.live_poll_us, LEAST_LIVE_POLL_US)),
         host="workerd",
+        # An isolate has no number of its own.
+        metrics=Metrics(ids.new("isolate")[:16]),
     )
 
 

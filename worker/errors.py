@@ -7,6 +7,8 @@
     │   ├── NotAuthenticated       no token, or one we don't know               401
     │   ├── UnknownModel           no route serves that model                   404
     │   ├── UnknownDecision        no decision of this tenant has that id       404
+    │   ├── TooManyLiveConnections more live feeds than a process serves        429
+    │   ├── UnknownCovenant        no covenant of this tenant has that id       404
     │   └── UnreadableCovenant     a covenant with words we refuse to guess at  422
     ├── PolicyError            readable, but refused
     │   ├── BudgetExceeded         only a budget stands in the way              402
@@ -15,6 +17,7 @@
     │   ├── AllRoutesDown          no attempt got an answer                     503
     │   ├── RateLimited            every attempt was told to come back later    429
     │   └── DeadlineExceeded       time ran out before an answer                504
+    ├── NotBuilt               understood, but nothing here can do it yet           501
     └── IntegrityError         our own state or data is not what it must be     500
         ├── StateError             the database refused or failed
         ├── CanonicalError         a value that has no canonical form
@@ -72,6 +75,16 @@ class UnknownDecision(CallerError):
     code = "decision_not_found"
 
 
+class UnknownCovenant(CallerError):
+    status = 404
+    code = "covenant_not_found"
+
+
+class TooManyLiveConnections(CallerError):
+    status = 429
+    code = "too_many_live_connections"
+
+
 class UnreadableCovenant(CallerError):
     status = 422
     code = "unreadable_covenant"
@@ -111,6 +124,11 @@ class RateLimited(UpstreamError):
 class DeadlineExceeded(UpstreamError):
     status = 504
     code = "deadline_exceeded"
+
+
+class NotBuilt(HarpoonError):
+    status = 501
+    code = "not_implemented"
 
 
 class IntegrityError(HarpoonError):

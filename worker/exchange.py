@@ -93,7 +93,7 @@ async def run_attempts(
     Raises: StateError if a fallback can't be recorded; then nothing more is sent.
     """
     routes = [catalogue.by_id[route_id] for route_id in exchange.admission.routes]
-    output_tokens = exchange.admission.output_tokens
+    output_tokens, label = exchange.admission.output_tokens, catalogue.label_of(exchange.request.model)
     flow = attempt_flow(routes, limits)
     reply = Reply(Ended("none", unbilled=True))
     step = next(flow)
@@ -101,7 +101,7 @@ async def run_attempts(
         while True:
             if isinstance(step, Send):
                 exchange.route = step.route
-                body = upstream_body(exchange.request, step.route, output_tokens)
+                body = upstream_body(exchange.request, step.route, output_tokens, label and label.label)
                 began_us = clock.monotonic_us()
                 exchange.may_owe = True
                 cause, status = CALLED_OFF, 0

@@ -6,14 +6,15 @@ with the same methods that passes the values on as JSON.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Protocol
 
-from worker.admission import Admission, Facts, Fallback, Grant, Settled, Settlement
-from worker.admitting import MediatorConfig, admit_in
+from worker.admission import UNKNOWN_COVENANT, Admission, Facts, Fallback, Grant, Settled, Settlement
+from worker.admitting import MediatorConfig, Weighed, admit_in, ensure_canon, weigh_in
+from worker.covenant_store import Draft, bind_covenant, create_in, list_in, read_in
+from worker.inspection import decision_in, decisions_in, explain, follow_in
 from worker.ports import Database, Hasher, Sql
+from worker.routing.estimates import read_observations
 from worker.schema import migrate
-from worker.sessions.event import outcome_of
 from worker.settling import SWEEP_LIMIT, advance_in, settle_in, sweep_in
 
 
@@ -27,6 +28,26 @@ class MediatorPort(Protocol):
     async def settle(self, settlement: Settlement) -> Settled: ...
 
     async def read(self, tenant: str, decision_id: str) -> dict[str, Any] | None: ...
+
+    async def create_covenant(self, draft: Draft) -> dict[str, Any]: ...
+
+    async def read_covenant(self, tenant: str, covenant_id: str, at_us: int) -> dict[str, Any] | None: ...
+
+    async def list_covenants(
+        self, tenant: str, limit: int, before: str | None, at_us: int
+    ) -> list[dict[str, Any]] | None: ...
+
+    async def explain(self, facts: Facts) -> dict[str, Any]: ...
+
+    async def decisions(
+        self, tenant: str, limit: int, before: str | None, request_id: str | None = None
+    ) -> list[dict[str, Any]]: ...
+
+    async def follow(
+        self, tenant: str, after_id: int | None, limit: int, request: str | None = None
+    ) -> dict[str, Any]: ...
+
+    async def observations(self, tenant: str, at_us: int) -> dict[str, dict[str, Any]]: ...
 
 
 class Mediator:
@@ -72,27 +93,53 @@ class Mediator:
 
     async def read(self, tenant: str, decision_id: str) -> dict[str, Any] | None:
         """One decision as plain values, or None. Raises: StateError."""
-        return await self._database.transact(lambda sql: _read_in(sql, tenant, decision_id))
+        return await self._database.transact(lambda sql: decision_in(sql, tenant, decision_id))
 
+    async def create_covenant(self, draft: Draft) -> dict[str, Any]:
+        """Store a covenant, record that in the ledger, and return it (`worker.covenant_store`). Raises: StateError."""
 
-def _read_in(sql: Sql, tenant: str, decision_id: str) -> dict[str, Any] | None:
-    rows = sql.execute(
-        """SELECT d.request_id, d.at_us, d.state, d.digest, l.evidence, d.charged, c.evidence
-           FROM decision d JOIN ledger l ON l.id = d.entry_id LEFT JOIN ledger c ON c.id = d.completion_id
-           WHERE d.tenant = ? AND d.decision_id = ?""",
-        tenant,
-        decision_id,
-    )
-    if not rows:
-        return None
-    request_id, at_us, state, digest, evidence, charged, event = rows[0]
-    return {
-        "id": decision_id,
-        "request_id": request_id,
-        "at_us": at_us,
-        "state": state,
-        "decision_digest": digest,
-        "charged_usd_micros": charged,
-        "outcome": outcome_of(json.loads(str(event))) if event else None,
-        "decision": json.loads(str(evidence)),
-    }
+        def create(sql: Sql) -> dict[str, Any]:
+            log = ensure_canon(sql, self._hasher, self._config, draft.tenant, draft.at_us)
+            return create_in(sql, self._hasher, log, draft)
+
+        return await self._database.transact(create)
+
+    async def read_covenant(self, tenant: str, covenant_id: str, at_us: int) -> dict[str, Any] | None:
+        """One stored covenant and what it has spent, or None. `at_us`: in which window. Raises: StateError."""
+        return await self._database.transact(lambda sql: read_in(sql, tenant, covenant_id, at_us))
+
+    async def list_covenants(
+        self, tenant: str, limit: int, before: str | None, at_us: int
+    ) -> list[dict[str, Any]] | None:
+        """The tenant's covenants, newest first; None if there is no covenant `before`. Raises: StateError."""
+        return await self._database.transact(lambda sql: list_in(sql, tenant, limit, before, at_us))
+
+    async def explain(self, facts: Facts) -> dict[str, Any]:
+        """What `admit` would decide now, with its reasons (`worker.inspection.explain`); nothing is recorded or held.
+
+        Only a refusal if the facts name a covenant that the tenant does not have. Raises: UnknownModel; StateError.
+        """
+
+        def weigh(sql: Sql) -> tuple[Weighed, Facts] | None:
+            bound = bind_covenant(sql, facts)
+            return None if bound is None else (weigh_in(sql, self._config, bound), bound)
+
+        found = await self._database.transact(weigh)
+        if found is None:
+            return {"refusal": {"kind": UNKNOWN_COVENANT, "reasons": []}}
+        return explain(found[0], self._hasher, self._config, found[1])
+
+    async def decisions(
+        self, tenant: str, limit: int, before: str | None, request_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The tenant's decisions, newest first (`worker.inspection.decisions_in`). Raises: StateError."""
+        return await self._database.transact(lambda sql: decisions_in(sql, tenant, limit, before, request_id))
+
+    async def follow(self, tenant: str, after_id: int | None, limit: int, request: str | None = None) -> dict[str, Any]:
+        """The tenant's ledger after a cursor (`worker.inspection.follow_in`). Raises: StateError."""
+        return await self._database.transact(lambda sql: follow_in(sql, tenant, after_id, limit, request))
+
+    async def observations(self, tenant: str, at_us: int) -> dict[str, dict[str, Any]]:
+        """What the tenant's past attempts say of each route that had any (`Observation`), by id. Raises: StateError."""
+        found = await self._database.transact(lambda sql: read_observations(sql, tenant, at_us))
+        return {route: observed._asdict() for route, observed in found.items()}

@@ -49,6 +49,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE VIEW outbox AS SELECT id, tenant, json_extract(evidence, '$.event_id') AS event_id, at_us,
             evidence AS event FROM ledger WHERE kind = 'SESSION_COMPLETION'""",
     ),
+    (
+        # id: the order of creation. document: the JSON text the covenant was made from, whose digest the ledger entry
+        # `entry_id` holds. policy: what a request that names it is served under, without reading the document.
+        """CREATE TABLE covenant (
+            id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, covenant_id TEXT NOT NULL, created_us INTEGER NOT NULL,
+            policy TEXT NOT NULL, document TEXT NOT NULL, entry_id INTEGER NOT NULL,
+            UNIQUE (tenant, covenant_id)
+        )""",
+        "CREATE INDEX covenant_newest ON covenant (tenant, id)",
+    ),
 )
 
 

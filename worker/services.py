@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from worker.api.auth import Keyring
+from worker.live import LiveNotes
 from worker.mediator import MediatorPort
+from worker.metrics import Metrics
 from worker.ports import Clock, Ids, Scorer
 from worker.routing.catalogue import CompiledCatalogue
 from worker.strict_json import JsonLimits
 from worker.upstream.attempts import AttemptLimits
 from worker.upstream.dispatch import Dispatcher
+from worker.upstream.watch import ProviderWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +21,26 @@ class Limits:
     """Bounds of one request. `request_us`: longest time from request read to last byte, whatever the covenant says.
 
     `last_send_us`: how long a stream's last bytes wait for a client that doesn't read, also after the deadline.
+    Of live feeds: `live_poll_us` between two looks, `live_limit_us` until one ends, `live_keep_alive_us` without a
+    sign of life, `live_connections` at a time in a process.
     """
 
     json: JsonLimits = field(default_factory=JsonLimits)
     request_us: int = 300_000_000
     last_send_us: int = 10_000_000
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
+    live_poll_us: int = 50_000
+    live_limit_us: int = 300_000_000
+    live_keep_alive_us: int = 15_000_000
+    live_connections: int = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The application's collaborators; `host` names the runtime in /health."""
+    """The application's collaborators; `host` names the runtime in /health.
+
+    `metrics`, `watch` and `live` are what this process has seen: a host makes them once, and no decision reads them.
+    """
 
     mediator: MediatorPort
     dispatcher: Dispatcher
@@ -40,3 +52,6 @@ class Services:
     keyring: Keyring
     limits: Limits
     host: str = "cpython"
+    metrics: Metrics = field(default_factory=Metrics)
+    watch: ProviderWatch = field(default_factory=ProviderWatch)
+    live: LiveNotes = field(default_factory=LiveNotes)

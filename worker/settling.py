@@ -15,6 +15,7 @@ from worker.budget import (
     REQUEST_BUDGET,
     Account,
     account_names,
+    covenant_of,
     decode_accounts,
     funds_of,
     read_accounts,
@@ -201,7 +202,8 @@ def _judge_again(
     load = Load(
         input_bytes, images, choices, max_output_tokens, expected, p_small_fails_ppm, complexity, frozenset(needs)
     )
-    names = account_names(policy, config.cap_of(fallback.tenant), found.session.started_us)
+    covenant_id = covenant_of(found.accounts)
+    names = account_names(policy, config.cap_of(fallback.tenant), found.session.started_us, covenant_id)
     accounts = read_accounts(sql, fallback.tenant, names)
     funds = tuple(
         fund._replace(left_usd_micros=max(0, fund.left_usd_micros - charged))

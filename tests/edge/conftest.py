@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.edge.harness import EdgeWorker, free_port
-from tests.edge.hosts import held_settings, shared_settings
+from tests.edge.hosts import held_settings, settings, shared_settings
 from tests.serving import serving
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +41,14 @@ def product_worker(gateway: str) -> Iterator[EdgeWorker]:
     """The product's Worker, told the same as the gateway."""
     variables = {**shared_settings(f"{gateway}/simulator/v1"), "GATEWAY_URL": gateway}
     with EdgeWorker(label="product", variables=variables) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+def plain_worker(gateway: str) -> Iterator[EdgeWorker]:
+    """The product's Worker as it is deployed first: one token, and nothing but the gateway's simulator to ask."""
+    variables = {**settings(["plain"], {}), "GATEWAY_URL": gateway}
+    with EdgeWorker(label="plain", variables=variables) as worker:
         yield worker
 
 

@@ -77,11 +77,12 @@ BAD_BODIES: dict[str, tuple[bytes, int]] = {
     "unknown field": (covenant('{"colour": "blue"}'), 422),
     "region in small letters": (covenant('{"residency": ["de"]}'), 422),
     "an ambiguous budget": (covenant('{"flags": ["ambiguous_budget"]}'), 422),
-    "covenant is words": (covenant('"$2 budget"'), 422),
+    "covenant is an id that is none": (covenant('"cov-1"'), 422),
+    "covenant is empty": (covenant('""'), 422),
     "covenant is a list": (covenant("[]"), 422),
 }
 BAD_HEADERS = {
-    "not JSON": "budget_usd=2",
+    "half a string": '"budget of two',
     "half an object": '{"budget_usd": 2',
     "NaN": '{"budget_usd": NaN}',
     "a list": "[2]",

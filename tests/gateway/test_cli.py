@@ -35,9 +35,9 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def assert_said(result: Result, *words: str) -> None:
+def assert_said(result: Result, *words: str, status: int = 2) -> None:
     """It failed in words, without a stack trace."""
-    assert result.exit_code == 2, result.output
+    assert result.exit_code == status, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
     for word in words:
         assert word in result.stderr
@@ -116,16 +116,35 @@ def test_ask_streams_the_answer_and_says_why_it_went_there(harpoon: Serving) -> 
 
 
 def test_ask_reads_the_question_from_standard_input(harpoon: Serving) -> None:
-    result = invoke("ask", "-", "--url", f"{harpoon.base}/v1/", stdin="What is a vGPU?\n")
+    for arguments in (["-"], []):
+        result = invoke("ask", *arguments, "--url", f"{harpoon.base}/v1/", stdin="What is a vGPU?\n")
+        assert result.exit_code == 0
+        assert "GPU" in result.stdout
+
+
+def test_ask_gives_json_to_a_program(harpoon: Serving) -> None:
+    result = invoke("ask", "What is a vGPU?", "--json", "--url", harpoon.base)
     assert result.exit_code == 0
-    assert "GPU" in result.stdout
+    found = json.loads(result.stdout)
+    assert "GPU" in found["answer"]
+    assert found["simulated"] is True
+    assert found["decision"]["selected"] == found["route"]
+    assert found["cost_usd"] == found["decision"]["cost_usd"]
+
+
+def test_ask_takes_a_covenant_in_words(harpoon: Serving) -> None:
+    url = ("--url", harpoon.base)
+    result = invoke("ask", "What is a vGPU?", *url, "--covenant", "under 2 dollars")
+    assert result.exit_code == 0, result.stderr
+    assert "budget_usd=2" in result.stdout
+    assert_said(invoke("ask", "x", *url, "--covenant", "in a few minutes"), "few minutes", status=1)
 
 
 def test_ask_says_what_stands_in_the_way(harpoon: Serving) -> None:
     url = ("--url", f"{harpoon.base}/v1")
-    assert_said(invoke("ask", "x", *url, "--covenant", '{"budget_usd": 0}'), "budget", "COST_BOUND_EXCEEDED")
-    assert_said(invoke("ask", "x", *url, "--covenant", "cheap"), "--covenant is not JSON")
-    assert_said(invoke("ask", "x", *url, "--covenant", "[]"), "covenant")
+    assert_said(invoke("ask", "x", *url, "--covenant", '{"budget_usd": 0}'), "budget", "COST_BOUND_EXCEEDED", status=1)
+    assert_said(invoke("ask", "x", *url, "--covenant", "{cheap"), "--covenant looks like JSON but is not")
+    assert_said(invoke("ask", "x", *url, "--covenant", "[]"), "covenant", status=1)
     assert_said(invoke("ask", "x", *url, "--model", "gpt-99"), "not in the catalogue")
     assert_said(invoke("ask", "", "--url", f"{harpoon.base}/v2"), "not served here")
 
@@ -140,22 +159,24 @@ def test_ask_says_that_nobody_is_there() -> None:
 
 EVENTS = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n"
 OURS = EVENTS.replace(b"close", b"close\r\nx-harpoon-decision-id: dec_1")
-STRANGERS: list[tuple[Answer, str]] = [
-    (replies(b"HTTP/1.1 404 X\r\ncontent-length: 6\r\n\r\n<html>"), "answered 404 with something that is not"),
-    (replies(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>"), "is not Harpoon"),
-    (replies(b"SSH-2.0-OpenSSH_9.9\r\n"), "connection"),
-    (replies(EVENTS + b"data: oops\n\n"), "is not Harpoon"),
-    (replies(EVENTS + b'data: {"type":"ping"}\n\n'), "is not Harpoon"),
-    (replies(OURS + b'data: {"error":{"message":"it broke"}}\n\n'), "broke off: it broke"),
-    (replies(OURS.replace(b"close", b"close\r\ncontent-length: 99") + b"data: "), "connection"),
+STRANGERS: list[tuple[Answer, str, int]] = [
+    (replies(b"HTTP/1.1 404 X\r\ncontent-length: 6\r\n\r\n<html>"), "answered 404 with something that is not", 2),
+    (replies(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>"), "is not Harpoon", 2),
+    (replies(b"SSH-2.0-OpenSSH_9.9\r\n"), "connection", 2),
+    (replies(EVENTS + b"data: oops\n\n"), "is not Harpoon", 2),
+    (replies(EVENTS + b'data: {"type":"ping"}\n\n'), "is not Harpoon", 2),
+    (replies(OURS + b'data: {"error":{"message":"it broke"}}\n\n'), "broke off: it broke", 1),
+    (replies(OURS + b"data: oops\n\n"), "broke off: an event", 1),
+    (replies(OURS + b'data: {"choices":[{"delta":3}]}\n\n'), "broke off: an event", 1),
+    (replies(OURS.replace(b"close", b"close\r\ncontent-length: 99") + b"data: "), "connection", 2),
 ]
 
 
-@pytest.mark.parametrize(("answer", "words"), STRANGERS)
-async def test_ask_is_not_confused_by_a_stranger(answer: Answer, words: str) -> None:
+@pytest.mark.parametrize(("answer", "words", "status"), STRANGERS)
+async def test_ask_is_not_confused_by_a_stranger(answer: Answer, words: str, status: int) -> None:
     async with Server(answer) as server:
         result = await asyncio.to_thread(invoke, "ask", "x", "--url", f"http://127.0.0.1:{server.port}/v1")
-    assert_said(result, words)
+    assert_said(result, words, status=status)
 
 
 def test_a_token_is_asked_for_and_understood(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from worker.errors import HarpoonError, IntegrityError, UnreadableCovenant
+from worker.errors import HarpoonError, IntegrityError
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -49,14 +49,14 @@ async def send_json(send: Send, value: Any, headers: Headers, status: int = 200)
 
 
 async def send_error(send: Send, problem: HarpoonError, headers: Headers) -> None:
-    """An error answer. A refused budget also tells OpenAI's clients not to try again by themselves.
+    """An error answer. What a second try can't mend also tells OpenAI's clients not to try again by themselves.
 
     A fault of our own state is logged here, because its answer does not say what happened.
     """
     if isinstance(problem, IntegrityError):
         _log.error("a request failed: %s", problem.message, exc_info=problem)
     extra: Headers = [JSON_TYPE, *headers]
-    if problem.status in (402, 403):
+    if problem.status in (402, 403, 501):
         extra.append((b"x-should-retry", b"false"))
     if problem.status == 401:
         extra.append((b"www-authenticate", b"Bearer"))
@@ -73,13 +73,3 @@ def header_of(scope: Scope, name: bytes) -> str | None:
             text: str = value.decode("latin-1").strip(" \t")
             return text
     return None
-
-
-def only_header_of(scope: Scope, name: bytes) -> str | None:
-    """As `header_of`, for a header that says what a request may do: of two, nobody can tell which one holds.
-
-    Raises: UnreadableCovenant if there is more than one.
-    """
-    if sum(key == name for key, _ in scope["headers"]) > 1:
-        raise UnreadableCovenant(f"give {name.decode()} once; there is more than one", param="covenant")
-    return header_of(scope, name)

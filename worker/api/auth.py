@@ -74,7 +74,10 @@ class Keyring:
         for position, token in enumerate(tokens, 1):
             tenant = tenant_of(token)
             if tenant is None or not token.isascii():
-                raise SettingsError(f"token {position} is not of the form hk_<tenant>_<secret> (tenant: a-z, 0-9, -)")
+                raise SettingsError(
+                    f"token {position} is not of the form hk_<tenant>_<secret> (tenant: a-z, 0-9, -)",
+                    param="HARPOON_TOKENS",
+                )
             digests.setdefault(tenant, set()).add(token_digest(token))
         return cls({tenant: frozenset(found) for tenant, found in digests.items()}, open_access=open_access)
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from functools import lru_cache
 
-from worker.admission import BUDGET, UNAVAILABLE, Facts, Refusal
+from worker.admission import BUDGET, UNAVAILABLE, UNKNOWN_COVENANT, Facts, Refusal
 from worker.api.answers import (
     JSON_TYPE,
     Headers,
@@ -19,11 +19,11 @@ from worker.api.answers import (
     Scope,
     Send,
     header_of,
-    only_header_of,
     send_body,
     send_error,
 )
-from worker.api.relaying import Watch, relay_stream
+from worker.api.covenant_headers import covenant_headers, warning_headers
+from worker.api.relaying import Watch, relay_stream, settle
 from worker.canon import codes
 from worker.classification import prompt_text
 from worker.covenant.policy import Policy
@@ -35,17 +35,21 @@ from worker.errors import (
     NothingAdmissible,
     RateLimited,
     RequestTooLarge,
+    UnknownCovenant,
 )
 from worker.exchange import ERROR, LEFT, NONE, SUCCESS, TIMED_OUT, UNKNOWN, Exchange, run_attempts
+from worker.live import FIRST_TOKEN, Note
+from worker.metrics import NO_STATUS
 from worker.money import usd_text
 from worker.ports import Ids
 from worker.routing.candidates import requested_routes
+from worker.routing.catalogue import CompiledCatalogue
 from worker.services import Services
 from worker.upstream import attempts
 from worker.upstream.dispatch import Reply
-from worker.upstream.wire import parse_chat
+from worker.upstream.providers import setting_prefix
+from worker.upstream.wire import ChatRequest, parse_chat
 
-COVENANT_HEADER = b"x-harpoon-covenant"
 #: What the message of a refusal names, by what stands in the way.
 _DECISIVE = {BUDGET: codes.COST_BOUND_EXCEEDED, UNAVAILABLE: codes.PROVIDER_AVAILABLE}
 MAX_ID_CHARACTERS = 128
@@ -63,14 +67,18 @@ class ChatCompletions:
         services = self._services
         began_us = services.clock.monotonic_us()
         headers: Headers = [(b"x-request-id", services.ids.new("req").encode())]
+        services.metrics.in_flight += 1
         try:
-            exchange = await self._admit(scope, receive, headers, began_us)
-        except HarpoonError as problem:
-            await send_error(send, problem, headers)
-            return
-        if exchange is None:
-            return
-        await self._serve(exchange, headers, receive, send)
+            try:
+                exchange = await self._admit(scope, receive, headers, began_us)
+            except HarpoonError as problem:
+                services.metrics.refused(problem.status, services.clock.monotonic_us() - began_us)
+                await send_error(send, problem, headers)
+                return
+            if exchange is not None:
+                await self._serve(exchange, headers, receive, send)
+        finally:
+            services.metrics.in_flight -= 1
 
     async def _admit(self, scope: Scope, receive: Receive, headers: Headers, began_us: int) -> Exchange | None:
         """Everything before dispatch. None = the client left while sending. Raises: HarpoonError, nothing reserved."""
@@ -79,36 +87,21 @@ class ChatCompletions:
         body = await read_body(scope, receive, services.limits.json.max_bytes)
         if body is None:
             return None
-        covenant = only_header_of(scope, COVENANT_HEADER)
-        request = parse_chat(body, covenant, services.limits.json)
+        covenant = covenant_headers(scope)
+        request = parse_chat(body, covenant.text, services.limits.json, covenant.lenient)
         requested_routes(services.catalogue, request.model)
-        at_us = services.clock.now_us()
-        facts = Facts(
-            tenant=tenant,
-            decision_id=decision_id(at_us, services.ids),
-            request_id=headers[0][1].decode(),
-            at_us=at_us,
-            request_digest=request_digest(body, covenant),
-            model=request.model,
-            policy=request.policy,
-            classification=services.scorer.score(prompt_text(request.messages)),
-            input_bytes=len(body),
-            images=request.images,
-            choices=request.choices,
-            max_output_tokens=request.max_output_tokens,
-            needs=request.needs,
-            time_limit_us=min(request.policy.deadline_us or services.limits.request_us, services.limits.request_us),
-            session_id=_identifier(header_of(scope, b"x-session-id")),
-            user_id=_identifier(header_of(scope, b"x-user-id")),
-        )
-        headers += [
-            (b"x-harpoon-decision-id", facts.decision_id.encode()),
-            (b"x-harpoon-complexity", facts.classification.complexity.encode()),
-            (b"x-harpoon-policy", policy_text(facts.policy).encode()),
-        ]
+        facts = facts_of(services, scope, tenant, headers[0][1].decode(), body, covenant.raw, request)
+        if not facts.covenant_id:
+            headers += decision_headers(facts, request)
+        services.metrics.saw_text(facts.classification.complexity)
         admission = await services.mediator.admit(facts)
+        if admission.policy is not None:
+            # Which policy a stored covenant holds is only known now.
+            facts = facts._replace(policy=admission.policy, time_limit_us=admission.time_limit_us)
+            headers += decision_headers(facts, request)
         if admission.refusal is not None:
-            raise refusal_error(admission.refusal, facts)
+            services.metrics.denied(admission.refusal.reasons)
+            raise refusal_error(services.catalogue, admission.refusal, facts)
         return Exchange(facts, admission, request, began_us, services.catalogue.by_id[admission.routes[0]])
 
     async def _serve(self, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> None:
@@ -131,12 +124,16 @@ class ChatCompletions:
             if await self._broken_off(exchange, headers, watch, send, reason):
                 return
             raise
+        if reply.ended.cause == attempts.OK:
+            first_us = exchange.facts.at_us + exchange.first_byte_us
+            services.live.append(Note(exchange.facts.decision_id, FIRST_TOKEN, first_us))
         if reply.ended.cause != attempts.OK:
             if watch is not None:
                 await watch.stop()
             usage = NONE if reply.ended.unbilled else UNKNOWN
-            await self._settle(exchange, ERROR, usage, (0, 0))
-            failure, out = failure_error(exchange, reply), self._headers(exchange, headers)
+            failure = failure_error(exchange, reply)
+            await self._settle(exchange, ERROR, usage, (0, 0), str(failure.status))
+            out = self._headers(exchange, headers)
             if isinstance(failure, RateLimited):
                 out.append((b"retry-after", b"%d" % reply.retry_after_s))
             await send_error(send, failure, out)
@@ -153,12 +150,12 @@ class ChatCompletions:
             await watch.stop()
         usage = UNKNOWN if exchange.may_owe else NONE
         if isinstance(reason, TimeoutError):
-            await self._settle(exchange, TIMED_OUT, usage, (0, 0))
+            await self._settle(exchange, TIMED_OUT, usage, (0, 0), "504")
             problem = DeadlineExceeded("the deadline passed before an answer came; nothing more was tried")
             await send_error(send, problem, self._headers(exchange, headers))
             return True
         left = watch is not None and watch.left
-        await self._settle(exchange, LEFT if left else ERROR, usage, (0, 0))
+        await self._settle(exchange, LEFT if left else ERROR, usage, (0, 0), NO_STATUS if left else "500")
         return left
 
     async def _answer(self, exchange: Exchange, headers: Headers, send: Send) -> None:
@@ -174,18 +171,18 @@ class ChatCompletions:
         # next request can be read, so that the next admission sees it. A large answer may wait for a slow reader, so
         # its settlement does not wait for it.
         early = len(body) > MAX_UNWAITED_BYTES
-        settling = self._settle(exchange, SUCCESS, usage, tokens)
+        settling = self._settle(exchange, SUCCESS, usage, tokens, "200")
         settled = asyncio.ensure_future(settling) if early else settling
         try:
             await send_body(send, 200, out, body)
         finally:
             await settled
 
-    async def _settle(self, exchange: Exchange, outcome: str, usage: str, tokens: tuple[int, int]) -> None:
+    async def _settle(self, exchange: Exchange, outcome: str, usage: str, tokens: tuple[int, int], status: str) -> None:
         clock = self._services.clock
         elapsed_us = clock.monotonic_us() - exchange.started_us
         settlement = exchange.settlement(outcome, usage, tokens, clock.now_us(), elapsed_us)
-        await self._services.mediator.settle(settlement)
+        await settle(self._services, exchange, settlement, status)
 
     def _headers(self, exchange: Exchange, headers: Headers) -> Headers:
         """The headers of an answer, or of an error after attempts."""
@@ -223,10 +220,57 @@ async def read_body(scope: Scope, receive: Receive, most_bytes: int) -> bytes | 
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def request_digest(body: bytes, covenant: str | None) -> str:
-    """What identifies the request in a decision: SHA-256 over the body and the covenant header."""
-    tail = b"" if covenant is None else b"\x00" + covenant.encode("latin-1")
+def facts_of(
+    services: Services,
+    scope: Scope,
+    tenant: str,
+    request_id: str,
+    body: bytes,
+    covenant: str | None,
+    request: ChatRequest,
+) -> Facts:
+    """What admission is decided from, for a checked request; its time is now."""
+    at_us = services.clock.now_us()
+    return Facts(
+        tenant=tenant,
+        decision_id=decision_id(at_us, services.ids),
+        request_id=request_id,
+        at_us=at_us,
+        request_digest=request_digest(body, covenant, request.lenient),
+        model=request.model,
+        policy=request.policy,
+        covenant_id=request.covenant_id,
+        classification=services.scorer.score(prompt_text(request.messages)),
+        input_bytes=len(body),
+        images=request.images,
+        choices=request.choices,
+        max_output_tokens=request.max_output_tokens,
+        needs=request.needs,
+        time_limit_us=min(request.policy.deadline_us or services.limits.request_us, services.limits.request_us),
+        session_id=_identifier(header_of(scope, b"x-session-id")),
+        user_id=_identifier(header_of(scope, b"x-user-id")),
+    )
+
+
+def request_digest(body: bytes, covenant: str | None, lenient: bool = False) -> str:
+    """What identifies the request in a decision: SHA-256 over the body, the covenant header and its mode.
+
+    No JSON holds the bytes 0 and 1, so nothing else can be hashed as the same bytes.
+    """
+    tail = b"\x01lenient" if lenient else b""
+    if covenant is not None:
+        tail += b"\x00" + covenant.encode("latin-1")
     return "sha256:" + hashlib.sha256(body + tail).hexdigest()
+
+
+def decision_headers(facts: Facts, request: ChatRequest) -> Headers:
+    """What every answer says of a request that came as far as a decision."""
+    return [
+        (b"x-harpoon-decision-id", facts.decision_id.encode()),
+        (b"x-harpoon-complexity", facts.classification.complexity.encode()),
+        (b"x-harpoon-policy", policy_text(facts.policy).encode()),
+        *warning_headers(request.covenant_warnings),
+    ]
 
 
 def decision_id(at_us: int, ids: Ids) -> str:
@@ -281,8 +325,19 @@ def failure_error(exchange: Exchange, reply: Reply) -> HarpoonError:
     return AllRoutesDown(f"no route answered: {tried}")
 
 
-def refusal_error(refusal: Refusal, facts: Facts) -> HarpoonError:
+def _how_to_configure(catalogue: CompiledCatalogue, model: str) -> str:
+    """What to set, so that somebody can be asked for a model."""
+    providers = {catalogue.routes[position].provider for position in requested_routes(catalogue, model)}
+    if len(providers) > 1:
+        return f"configure one of {', '.join(sorted(providers))}"
+    prefix = setting_prefix(min(providers))
+    return f"set {prefix}_API_KEY, or {prefix}_BASE_URL if it has no public address"
+
+
+def refusal_error(catalogue: CompiledCatalogue, refusal: Refusal, facts: Facts) -> HarpoonError:
     """The refusal as an error: what stands in the way, and every reason."""
+    if refusal.kind == UNKNOWN_COVENANT:
+        return UnknownCovenant("no covenant of yours has this id", param="covenant_id")
     first = _decisive_reason(refusal)
     if refusal.kind == BUDGET:
         return BudgetExceeded(f"no route fits the budget: {first}", details=refusal.reasons)
@@ -290,5 +345,6 @@ def refusal_error(refusal: Refusal, facts: Facts) -> HarpoonError:
         return AllRoutesDown(f"every admissible route is resting after failures: {first}", details=refusal.reasons)
     hint = ""
     if facts.model != "auto" and "PROVIDER_CONFIGURED" in first:
-        hint = '; its provider has no key or base URL here: configure it, or use model "auto"'
+        how = _how_to_configure(catalogue, facts.model)
+        hint = f"; its provider has no key or base URL here: {how}, or use model auto"
     return NothingAdmissible(f"no route is admissible: {first}{hint}", details=refusal.reasons)

@@ -1,10 +1,11 @@
-"""GET /v1/decisions/{id}: why a route was chosen or refused, and what the request cost in the end."""
+"""GET /v1/decisions and /v1/decisions/{id}: why a route was chosen or refused, and what the request cost in the end."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
+from worker.api.query import id_in, read_query, whole_in
 from worker.canon.codes import INVARIANT_VIOLATION, PROVIDER_CONFIGURED, Denial, denial_from_text
 from worker.canon.decide import ROW_COLUMNS
 from worker.errors import HarpoonError, UnknownDecision
@@ -12,8 +13,10 @@ from worker.money import usd_text
 from worker.services import Services
 
 _DENIAL_COLUMNS = ("reason_code", "subject", "bound", "value")
-
-
+#: Members of a recorded decision that say what came of it, not what it was made from.
+_NO_INPUTS = ("candidates", "ranking", "unconfigured")
+DEFAULT_LISTED = 20
+MAX_LISTED = 200
 _NOT_CONFIGURED = {
     "denials": [dict(zip(_DENIAL_COLUMNS, Denial(INVARIANT_VIOLATION, PROVIDER_CONFIGURED, 0, 0), strict=True))]
 }
@@ -30,12 +33,17 @@ def _candidate(row: str) -> dict[str, Any]:
     }
 
 
+def present_candidates(decision: dict[str, Any]) -> list[dict[str, Any]]:
+    """The candidates of a recorded decision, in its order, and after them the routes of unconfigured providers."""
+    not_configured = [{**_NOT_CONFIGURED, "route": route} for route in decision["unconfigured"]]
+    return [_candidate(row) for row in decision["candidates"]] + not_configured
+
+
 def present(record: dict[str, Any]) -> dict[str, Any]:
     """A recorded decision with named columns, the ranking as route ids, and the cost in dollars."""
-    decision = dict(record["decision"])
-    candidates = [_candidate(row) for row in decision.pop("candidates")]
-    not_configured = [{**_NOT_CONFIGURED, "route": route} for route in decision.pop("unconfigured")]
-    ranking = [candidates[position]["route"] for position in decision.pop("ranking")]
+    decision = record["decision"]
+    candidates = present_candidates(decision)
+    ranking = [candidates[position]["route"] for position in decision["ranking"]]
     presented = {key: value for key, value in record.items() if key not in ("decision", "charged_usd_micros")}
     return {
         "object": "decision",
@@ -44,8 +52,8 @@ def present(record: dict[str, Any]) -> dict[str, Any]:
         "cost_usd": usd_text(record["charged_usd_micros"]),
         "selected": ranking[0] if ranking else None,
         "ranking": ranking,
-        "candidates": candidates + not_configured,
-        "inputs": decision,
+        "candidates": candidates,
+        "inputs": {key: value for key, value in decision.items() if key not in _NO_INPUTS},
     }
 
 
@@ -63,5 +71,25 @@ class Decisions:
             if record is None:
                 raise UnknownDecision("no decision of yours has this id")
             await send_json(send, present(record), headers)
+        except HarpoonError as problem:
+            await send_error(send, problem, headers)
+
+
+class DecisionList:
+    """The endpoint of the list, as an ASGI application: newest first, page by page."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"x-request-id", self._services.ids.new("req").encode())]
+        try:
+            tenant = self._services.keyring.authenticate(header_of(scope, b"authorization"))
+            query = read_query(scope, ("before", "limit", "request_id"))
+            limit = whole_in(query, "limit", DEFAULT_LISTED, 1, MAX_LISTED)
+            before, request_id = id_in(query, "before", ("dec_",)), id_in(query, "request_id", ("req_",))
+            records = await self._services.mediator.decisions(tenant, limit + 1, before, request_id)
+            data = [present(record) for record in records[:limit]]
+            await send_json(send, {"object": "list", "data": data, "has_more": len(records) > limit}, headers)
         except HarpoonError as problem:
             await send_error(send, problem, headers)

@@ -1,37 +1,151 @@
-"""GET /health and GET /: that the service lives, and where a newcomer goes from here."""
+"""GET /health: that the service lives, and whether anybody behind it is known to; `?detailed=true` goes and looks.
+
+The plain answer does no I/O: it tells what calls and probes of this process have shown. The detailed one asks every
+configured provider for its models, which costs nothing, and the database for the caller's circuit breakers. It needs a
+token where tokens are set, and what a probe found holds for PROBE_HOLDS_US, so that nobody can be made to hammer a
+provider.
+"""
 
 from __future__ import annotations
 
-from worker.api.answers import Receive, Scope, Send, send_json
+import asyncio
+from typing import Any
+from urllib.parse import parse_qs
+
+from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
+from worker.errors import HarpoonError, MalformedRequest, StateError
+from worker.routing.estimates import FAILURES_TO_OPEN
 from worker.services import Services
+from worker.upstream.watch import PROBE_TIMEOUT_US, Sighting
 
 VERSION = "0.1.0"
+DEPLOYMENT_MODES = ("native", "hosted_ai", "lightweight")
+_YES, _NO = ("true", "1"), ("false", "0")
+#: How often somebody else's probe is looked after, while it is under way.
+_LOOKS = 25
+_LOOK_EVERY_S = PROBE_TIMEOUT_US / 1_000_000 / (_LOOKS - 1)
 
 
 class Health:
-    """Both endpoints, as an ASGI application. Open to everyone: they tell nothing about a tenant."""
+    """The endpoint, as an ASGI application. Its plain form is open to everyone: it tells nothing about a tenant."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._began_us = services.clock.monotonic_us()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services = self._services
-        if scope["path"] == "/health":
-            value: dict[str, object] = {
-                "status": "healthy",
-                "version": VERSION,
-                "host": services.host,
-                "providers": {
-                    provider.id: "configured" if provider.id in services.configured else "not configured"
-                    for provider in services.catalogue.source.providers
-                },
-            }
-        else:
-            value = {
-                "name": "harpoon",
-                "version": VERSION,
-                "try": 'POST /v1/chat/completions with model "auto"; any OpenAI client, base URL <this>/v1',
-                "endpoints": ["/v1/chat/completions", "/v1/models", "/v1/decisions/{id}", "/health"],
-                "open_access": services.keyring.is_open,
-            }
-        await send_json(send, value, [])
+        try:
+            if not _is_detailed(scope):
+                await send_json(send, self._plain(is_degraded=self._all_down()), [])
+                return
+            tenant = services.keyring.authenticate(header_of(scope, b"authorization"))
+            await send_json(send, await self._detailed(tenant), [])
+        except HarpoonError as problem:
+            await send_error(send, problem, [(b"x-request-id", services.ids.new("req").encode())])
+
+    def _all_down(self) -> bool:
+        return self._services.watch.all_down(self._services.configured)
+
+    def _plain(self, *, is_degraded: bool) -> dict[str, Any]:
+        services = self._services
+        return {
+            "status": "degraded" if is_degraded else "healthy",
+            "deployment_modes": list(DEPLOYMENT_MODES),
+            "version": VERSION,
+            "host": services.host,
+            "providers": {
+                provider.id: "configured" if provider.id in services.configured else "not configured"
+                for provider in services.catalogue.source.providers
+            },
+        }
+
+    async def _detailed(self, tenant: str) -> dict[str, Any]:
+        """The plain answer, and the truth about every provider and the database."""
+        services = self._services
+        *_, observed = await asyncio.gather(*map(self._probe, sorted(services.configured)), self._observed(tenant))
+        uptime_us = services.clock.monotonic_us() - self._began_us
+        return {
+            **self._plain(is_degraded=self._all_down() or observed is None),
+            "uptime_s": uptime_us // 1_000_000,
+            "process": services.metrics.process,
+            "state": {"reachable": observed is not None},
+            "details": {
+                provider.id: self._detail(provider.id, observed or {})
+                for provider in services.catalogue.source.providers
+            },
+        }
+
+    async def _probe(self, provider: str) -> None:
+        """See that what is known of a provider is fresh: ask it, or wait for whoever is asking."""
+        services, clock = self._services, self._services.clock
+        seen = services.watch.of(provider)
+        if seen.is_fresh(clock.now_us()):
+            for _ in range(_LOOKS):
+                if not seen.is_being_probed(clock.now_us()):
+                    return
+                await asyncio.sleep(_LOOK_EVERY_S)
+            return
+        seen.probing_us = clock.now_us()
+        status = 0
+        try:
+            async with clock.timeout(PROBE_TIMEOUT_US):
+                status = await services.dispatcher.probe(provider, PROBE_TIMEOUT_US)
+        except TimeoutError:
+            status = 0
+        services.watch.probed(provider, status, clock.now_us())
+
+    async def _observed(self, tenant: str) -> dict[str, dict[str, Any]] | None:
+        """What the tenant's past attempts say of each route; None if the database doesn't answer."""
+        try:
+            return await self._services.mediator.observations(tenant, self._services.clock.now_us())
+        except StateError:
+            return None
+
+    def _detail(self, provider: str, observed: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        services = self._services
+        routes = [route for route in services.catalogue.routes if route.provider == provider]
+        is_configured = provider in services.configured
+        return {
+            "configured": is_configured,
+            "simulated": any(route.simulated for route in routes),
+            **_sighting(services.watch.of(provider), is_configured=is_configured),
+            "models": sorted({route.model for route in routes}),
+            "routes": {route.id: _breaker(observed[route.id]) for route in routes if route.id in observed},
+        }
+
+
+def _sighting(seen: Sighting, *, is_configured: bool) -> dict[str, Any]:
+    """What is known of a provider, as plain values."""
+    failure = {"cause": seen.cause, "http_status": seen.status or None, "at_us": seen.failed_us}
+    probe = {"result": seen.probe, "http_status": seen.probe_status or None, "at_us": seen.probed_us}
+    status = "down" if seen.is_down else "up" if seen.is_known else "unknown"
+    return {
+        "status": status if is_configured else "not configured",
+        "reachable": (seen.probe_status != 0) if seen.probe else None,
+        "probe": probe if seen.probe else None,
+        "calls": {
+            "answered": seen.answered,
+            "failed": seen.failed,
+            "failed_in_a_row": seen.failed_in_a_row,
+            "last_answer_at_us": seen.answered_us or None,
+            "last_failure": failure if seen.failed_us else None,
+        },
+    }
+
+
+def _breaker(observation: dict[str, Any]) -> dict[str, Any]:
+    """The state of a route's circuit breaker: half-open = rested after failures, and the next request tries it."""
+    failures = observation["failures"]
+    resting = "open" if observation["open"] else "half-open" if failures >= FAILURES_TO_OPEN else "closed"
+    return {"breaker": resting, "failed_in_a_row": failures}
+
+
+def _is_detailed(scope: Scope) -> bool:
+    """Raises: MalformedRequest for a value that is neither yes nor no."""
+    given = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("detailed", ["false"])
+    if given[-1] in _YES:
+        return True
+    if given[-1] not in _NO:
+        raise MalformedRequest("detailed must be true or false", param="detailed")
+    return False

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from worker.admission import Settlement
 from worker.api.answers import Headers, Message, Receive, Send
 from worker.errors import DeadlineExceeded, UpstreamError
 from worker.exchange import COUNTED, ERROR, LEFT, REPORTED, SUCCESS, TIMED_OUT, Exchange
@@ -135,4 +136,12 @@ async def _settle(services: Services, exchange: Exchange, relay: Relay, outcome:
         whole = last.elapsed_us + elapsed_us - first
         exchange.attempts[-1] = type(last)(last.route, last.cause, last.status, whole)
     usage, tokens = _usage(exchange, relay)
-    await services.mediator.settle(exchange.settlement(outcome, usage, tokens, clock.now_us(), elapsed_us))
+    await settle(services, exchange, exchange.settlement(outcome, usage, tokens, clock.now_us(), elapsed_us), "200")
+
+
+async def settle(services: Services, exchange: Exchange, settlement: Settlement, status: str) -> None:
+    """Count what became of a request, then settle it. `status`: what the client was sent first. Raises: StateError."""
+    services.metrics.ended(settlement, exchange.route, status)
+    services.watch.saw(settlement.attempts, settlement.at_us)
+    settled = await services.mediator.settle(settlement)
+    services.metrics.charged(exchange.route.provider, settled.cost_usd_micros)

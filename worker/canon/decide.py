@@ -77,6 +77,30 @@ def total_us(candidate: Candidate, bounds: Bounds, horizon_us: int, complexity: 
     )
 
 
+class Terms(NamedTuple):
+    """The summands of a candidate's total, in microseconds."""
+
+    time_us: int
+    cost_us: int
+    risk_us: int
+    improbability_us: int
+    tier_penalty_us: int
+
+
+def terms_of(candidate: Candidate, bounds: Bounds, horizon_us: int, complexity: int) -> Terms:
+    """What `total_us` is made of, for whoever wants to look at it. Raises: ValueError as `total_us` does."""
+    weights = bounds.weights
+    time_us = min(candidate.ttv_us, horizon_us)
+    cost_us = weights.cost_us_per_usd_micro * candidate.cost_usd_micros
+    return Terms(
+        time_us=time_us,
+        cost_us=cost_us,
+        risk_us=weights.risk_us_per_ppm * candidate.risk_ppm,
+        improbability_us=weights.improbability_us_per_micronat * _improbability(candidate.success_ppm),
+        tier_penalty_us=(time_us + cost_us) * (candidate.route.tier_factor_ppm[complexity] - MILLION) // MILLION,
+    )
+
+
 def decide(candidates: Sequence[Candidate], load: Load, bounds: Bounds, horizon_us: int) -> Decision:
     """Judge every candidate, total and rank the admissible ones. Pure; nothing is mutated; empty ranking = refused."""
     verdicts = judge_all(candidates, load, bounds)

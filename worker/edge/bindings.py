@@ -47,6 +47,27 @@ class MediatorStub:
     async def read(self, json_text: str) -> str:
         return await self._call("read", json_text)
 
+    async def create_covenant(self, json_text: str) -> str:
+        return await self._call("create_covenant", json_text)
+
+    async def read_covenant(self, json_text: str) -> str:
+        return await self._call("read_covenant", json_text)
+
+    async def list_covenants(self, json_text: str) -> str:
+        return await self._call("list_covenants", json_text)
+
+    async def explain(self, json_text: str) -> str:
+        return await self._call("explain", json_text)
+
+    async def decisions(self, json_text: str) -> str:
+        return await self._call("decisions", json_text)
+
+    async def follow(self, json_text: str) -> str:
+        return await self._call("follow", json_text)
+
+    async def observations(self, json_text: str) -> str:
+        return await self._call("observations", json_text)
+
     async def _call(self, method: str, json_text: str) -> str:
         try:
             answer = await getattr(self._stub, method)(json_text)

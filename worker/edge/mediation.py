@@ -27,6 +27,7 @@ from worker.admission import (
     to_json,
 )
 from worker.admitting import ORPHAN_GRACE_US
+from worker.covenant_store import Draft, draft_from_json, draft_to_json
 from worker.edge.bindings import MediatorStub
 from worker.mediator import Mediator
 from worker.ports import Clock
@@ -45,7 +46,8 @@ class ObjectMediator:
         facts = facts_from_json(json_text)
         admission = await self._mediator.admit(facts)
         if admission.refusal is None:
-            await self._wake_at(facts.at_us + facts.time_limit_us + ORPHAN_GRACE_US)
+            limit_us = admission.time_limit_us or facts.time_limit_us
+            await self._wake_at(facts.at_us + limit_us + ORPHAN_GRACE_US)
         return to_json(admission)
 
     async def advance(self, json_text: str) -> str:
@@ -57,6 +59,27 @@ class ObjectMediator:
     async def read(self, json_text: str) -> str:
         asked = json.loads(json_text)
         return json.dumps(await self._mediator.read(asked["tenant"], asked["decision_id"]))
+
+    async def create_covenant(self, json_text: str) -> str:
+        return json.dumps(await self._mediator.create_covenant(draft_from_json(json_text)))
+
+    async def read_covenant(self, json_text: str) -> str:
+        return json.dumps(await self._mediator.read_covenant(**json.loads(json_text)))
+
+    async def list_covenants(self, json_text: str) -> str:
+        return json.dumps(await self._mediator.list_covenants(**json.loads(json_text)))
+
+    async def explain(self, json_text: str) -> str:
+        return json.dumps(await self._mediator.explain(facts_from_json(json_text)))
+
+    async def decisions(self, json_text: str) -> str:
+        return json.dumps(await self._mediator.decisions(**json.loads(json_text)))
+
+    async def follow(self, json_text: str) -> str:
+        return json.dumps(await self._mediator.follow(**json.loads(json_text)))
+
+    async def observations(self, json_text: str) -> str:
+        return json.dumps(await self._mediator.observations(**json.loads(json_text)))
 
     async def alarm(self) -> None:
         """Settle what has expired, and come back for what will."""
@@ -94,3 +117,41 @@ class RemoteMediator:
         asked = json.dumps({"tenant": tenant, "decision_id": decision_id})
         record: dict[str, Any] | None = json.loads(await MediatorStub(self._env, tenant).read(asked))
         return record
+
+    async def create_covenant(self, draft: Draft) -> dict[str, Any]:
+        stub = MediatorStub(self._env, draft.tenant)
+        created: dict[str, Any] = json.loads(await stub.create_covenant(draft_to_json(draft)))
+        return created
+
+    async def read_covenant(self, tenant: str, covenant_id: str, at_us: int) -> dict[str, Any] | None:
+        asked = json.dumps({"tenant": tenant, "covenant_id": covenant_id, "at_us": at_us})
+        found: dict[str, Any] | None = json.loads(await MediatorStub(self._env, tenant).read_covenant(asked))
+        return found
+
+    async def list_covenants(
+        self, tenant: str, limit: int, before: str | None, at_us: int
+    ) -> list[dict[str, Any]] | None:
+        asked = json.dumps({"tenant": tenant, "limit": limit, "before": before, "at_us": at_us})
+        found: list[dict[str, Any]] | None = json.loads(await MediatorStub(self._env, tenant).list_covenants(asked))
+        return found
+
+    async def explain(self, facts: Facts) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await MediatorStub(self._env, facts.tenant).explain(to_json(facts)))
+        return found
+
+    async def decisions(
+        self, tenant: str, limit: int, before: str | None, request_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        asked = json.dumps({"tenant": tenant, "limit": limit, "before": before, "request_id": request_id})
+        found: list[dict[str, Any]] = json.loads(await MediatorStub(self._env, tenant).decisions(asked))
+        return found
+
+    async def follow(self, tenant: str, after_id: int | None, limit: int, request: str | None = None) -> dict[str, Any]:
+        asked = json.dumps({"tenant": tenant, "after_id": after_id, "limit": limit, "request": request})
+        found: dict[str, Any] = json.loads(await MediatorStub(self._env, tenant).follow(asked))
+        return found
+
+    async def observations(self, tenant: str, at_us: int) -> dict[str, dict[str, Any]]:
+        asked = json.dumps({"tenant": tenant, "at_us": at_us})
+        found: dict[str, dict[str, Any]] = json.loads(await MediatorStub(self._env, tenant).observations(asked))
+        return found

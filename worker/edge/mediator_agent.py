@@ -30,6 +30,20 @@ class TextMediator(Protocol):
 
     async def read(self, json_text: str) -> str: ...
 
+    async def create_covenant(self, json_text: str) -> str: ...
+
+    async def read_covenant(self, json_text: str) -> str: ...
+
+    async def list_covenants(self, json_text: str) -> str: ...
+
+    async def explain(self, json_text: str) -> str: ...
+
+    async def decisions(self, json_text: str) -> str: ...
+
+    async def follow(self, json_text: str) -> str: ...
+
+    async def observations(self, json_text: str) -> str: ...
+
     async def alarm(self) -> None: ...
 
 
@@ -72,6 +86,27 @@ class MediatorObject(DurableObject):
 
     async def read(self, json_text: str) -> str:
         return await (await self._ready()).read(json_text)
+
+    async def create_covenant(self, json_text: str) -> str:
+        return await (await self._ready()).create_covenant(json_text)
+
+    async def read_covenant(self, json_text: str) -> str:
+        return await (await self._ready()).read_covenant(json_text)
+
+    async def list_covenants(self, json_text: str) -> str:
+        return await (await self._ready()).list_covenants(json_text)
+
+    async def explain(self, json_text: str) -> str:
+        return await (await self._ready()).explain(json_text)
+
+    async def decisions(self, json_text: str) -> str:
+        return await (await self._ready()).decisions(json_text)
+
+    async def follow(self, json_text: str) -> str:
+        return await (await self._ready()).follow(json_text)
+
+    async def observations(self, json_text: str) -> str:
+        return await (await self._ready()).observations(json_text)
 
     async def alarm(self, _info: Any = None) -> None:
         await (await self._ready()).alarm()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from worker.errors import UnknownModel
 from worker.routing.catalogue import COMPLEXITIES, CompiledCatalogue, Route
 
 #: Planning figure for English text; only the worst case (one token per byte) ever holds money back.
@@ -58,17 +57,12 @@ class Candidate(NamedTuple):
 
 
 def requested_routes(catalogue: CompiledCatalogue, model: str) -> tuple[int, ...]:
-    """Positions of the routes that `model` stands for: `auto`, a model id, or `provider/model`.
+    """Positions of the routes that `model` stands for: `auto`, a model id, `provider/model`, a label, `provider/auto`.
 
     Raises: UnknownModel.
     """
     found = catalogue.by_name.get(model)
-    if found is None:
-        raise UnknownModel(
-            'this model is not in the catalogue; GET /v1/models lists what is, and "auto" lets Harpoon choose',
-            param="model",
-        )
-    return found
+    return catalogue.by_name[catalogue.name_of(model)] if found is None else found
 
 
 def cost_usd_micros(route: Route, input_tokens: int, output_tokens: int) -> int:
@@ -98,6 +92,9 @@ def build_candidates(
     bound = load.input_bytes + load.images * catalogue.source.image_tokens_bound
     planned = -(-load.input_bytes // BYTES_PER_TOKEN) + load.images * PLANNED_IMAGE_TOKENS
     routes, wished, choices = catalogue.routes, load.max_output_tokens, load.choices
+    label = catalogue.label_of(model)
+    if label is not None:
+        routes = label.asked if wished else label.unasked
     small_fails = load.p_small_fails_ppm
     candidates = []
     for position in requested_routes(catalogue, model):

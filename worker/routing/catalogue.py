@@ -1,127 +1,59 @@
-"""Who can serve what, where, and at which price: the catalogue, and the routes compiled from it.
+"""The routes compiled from the catalogue's tables: who can serve what, where, and at which price, and by which names.
 
-Three things are kept apart: a provider (who, where, what it attests), a model profile (what it can do), and an offer (a
-provider serving a model at a dated price). A pool says how a GPU is shared. A route is offer x pool, compiled once into
-the integers that estimates need. The catalogue holds no credential and no base URL in use: those are the host's.
+A route is offer x pool, compiled once into the integers that estimates need. A name stands for one or more routes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Final, NamedTuple
 
 from worker.covenant.regions import region_of
-from worker.errors import CatalogueError
+from worker.errors import CatalogueError, UnknownModel
+from worker.routing.catalogue_codec import MAX_INT, to_plain
+from worker.routing.deployments import provider_of_deployment
+from worker.routing.labels import Label, check_label, fold_ascii
+from worker.routing.tables import (
+    Catalogue,
+    Model,
+    Offer,
+    Pool,
+    PoolConfiguration,
+    Provider,
+    QualityFloors,
+    Weights,
+    parse_catalogue,
+)
+
+#: The tables' own names are part of this module, so that a reader of routes needs one import.
+__all__ = [
+    "AUTO",
+    "COMPLEXITIES",
+    "MAX_INT",
+    "PRIORITIES",
+    "Catalogue",
+    "CompiledCatalogue",
+    "Label",
+    "LabelRoutes",
+    "Model",
+    "Offer",
+    "Pool",
+    "PoolConfiguration",
+    "Provider",
+    "QualityFloors",
+    "Route",
+    "Weights",
+    "compile_catalogue",
+    "parse_catalogue",
+    "to_plain",
+]
 
 PRIORITIES = ("balanced", "cost_optimized", "max_performance", "max_security")
 COMPLEXITIES = ("simple", "moderate", "complex")
-MAX_INT: Final = 2**53 - 1
+AUTO: Final = "auto"
 _MILLION: Final = 1_000_000
-_KINDS: Final = {bool: "true or false", int: "a whole number", str: "a string"}
 _VISIBLE: Final = frozenset(map(chr, range(33, 127))) - {","}
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Who serves. `tier_factor_ppm`, by complexity: how many times worse a better-tier route must be to lose to it."""
-
-    id: str
-    name: str
-    tier_factor_ppm: tuple[int, int, int]
-    regions: tuple[str, ...]
-    attests: tuple[str, ...]
-    default_base_url: str
-    simulated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What a model can do. `failure_factor_ppm` scales the classifier's probability that the small model fails."""
-
-    id: str
-    context_window_tokens: int
-    max_output_tokens: int
-    failure_factor_ppm: int
-    capabilities: tuple[str, ...]
-    created: int
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A provider serving a model: the id it wants to hear, dated prices in micro-dollars per million tokens, speed."""
-
-    provider: str
-    model: str
-    served_id: str
-    pools: tuple[str, ...]
-    input_usd_micros_per_mtok: int
-    output_usd_micros_per_mtok: int
-    first_token_us: int
-    decode_us_per_token: int
-    priced_on: str
-    price_source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """How a GPU is shared: ppm factors on the offer's speed and price, the wait for a turn, the risk of company."""
-
-    id: str
-    sharing_ratio: int
-    slowdown_ppm: int
-    wait_us: int
-    price_ppm: int
-    risk_ppm: int
-    private: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PoolConfiguration:
-    """How a pool is asked to schedule for one priority (design: pools, what a priority means)."""
-
-    scheduling: str
-    optimisation: str
-    guaranteed_share_percent: int
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """One priority's lambdas, as microseconds per unit, and its risk bound; `private_only` fails closed."""
-
-    cost_us_per_usd_micro: int
-    risk_us_per_ppm: int
-    improbability_us_per_micronat: int
-    max_risk_ppm: int
-    private_only: bool
-    pools: Mapping[str, PoolConfiguration]
-
-
-@dataclass(frozen=True, slots=True)
-class QualityFloors:
-    """Least success probability (ppm) a spoken quality asks for."""
-
-    high_ppm: int
-    medium_ppm: int
-    low_ppm: int
-    unspoken_ppm: int
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """The whole table, as an operator edits it."""
-
-    version: str
-    providers: tuple[Provider, ...]
-    models: tuple[Model, ...]
-    offers: tuple[Offer, ...]
-    pools: tuple[Pool, ...]
-    weights: Mapping[str, Weights]
-    quality_floors: QualityFloors
-    horizon_us: int
-    min_output_tokens: int
-    image_tokens_bound: int
 
 
 class Route(NamedTuple):
@@ -149,16 +81,60 @@ class Route(NamedTuple):
     tier_factor_ppm: tuple[int, int, int]
     private: bool
     simulated: bool
+    template_options: bool
+
+
+class LabelRoutes(NamedTuple):
+    """What a label makes of the catalogue's routes, at the same positions: each within the label's context limit.
+
+    `unasked` holds for requests that set no output limit themselves: there the label's is in force too.
+    """
+
+    label: Label
+    asked: tuple[Route, ...]
+    unasked: tuple[Route, ...]
 
 
 class CompiledCatalogue(NamedTuple):
-    """What the request path reads: routes in catalogue order, and which of them a model name stands for."""
+    """What the request path reads: routes in catalogue order, and which of them a model name stands for.
+
+    `folded`: the names that match in any ASCII case, by their lower case. `labels`: by every name that is a label's.
+    """
 
     source: Catalogue
     routes: tuple[Route, ...]
     by_id: Mapping[str, Route]
     by_name: Mapping[str, tuple[int, ...]]
     canonical: Mapping[str, Any]
+    folded: Mapping[str, str]
+    labels: Mapping[str, LabelRoutes]
+
+    def name_of(self, model: str) -> str:
+        """The name that `model` is a spelling of: labels and providers match in any ASCII case, models as written.
+
+        A deployment name stands for its provider.
+
+        Raises: UnknownModel.
+        """
+        if model in self.by_name:
+            return model
+        provider, slash, rest = model.partition("/")
+        spellings = [model]
+        if slash:
+            prefixes = (fold_ascii(provider), provider_of_deployment(provider) or provider)
+            spellings += [f"{prefix}/{rest}" for prefix in prefixes]
+        for spelling in spellings:
+            found = self.folded.get(fold_ascii(spelling), spelling)
+            if found in self.by_name:
+                return found
+        raise UnknownModel(
+            'this model is not in the catalogue; GET /v1/models lists what is, and "auto" lets Harpoon choose',
+            param="model",
+        )
+
+    def label_of(self, model: str) -> LabelRoutes | None:
+        """The label that `model` names, if it names one. Raises: UnknownModel."""
+        return self.labels.get(self.name_of(model))
 
 
 def _index(kind: str, items: tuple[Any, ...]) -> dict[str, Any]:
@@ -197,6 +173,7 @@ def _route(offer: Offer, provider: Provider, model: Model, pool: Pool) -> Route:
         tier_factor_ppm=provider.tier_factor_ppm,
         private=pool.private,
         simulated=provider.simulated,
+        template_options=provider.template_options,
     )
 
 
@@ -220,26 +197,79 @@ def compile_catalogue(catalogue: Catalogue) -> CompiledCatalogue:
         model = _look_up("model", models, offer.model, offer)
         for pool_id in offer.pools:
             routes.append(_route(offer, provider, model, _look_up("pool", pools, pool_id, offer)))
-            for name in {"auto", model.id, f"{provider.id}/{model.id}", f"{provider.id}/{offer.served_id}"}:
+            for name in {AUTO, model.id, f"{provider.id}/{model.id}", f"{provider.id}/{offer.served_id}"}:
                 names.setdefault(name, []).append(len(routes) - 1)
     by_id = {route.id: route for route in routes}
     if len(by_id) != len(routes):
         raise CatalogueError("two offers make the same provider/model@pool")
+    folded, labels = _name_groups(catalogue, tuple(routes), names, models)
     return CompiledCatalogue(
         source=catalogue,
         routes=tuple(routes),
         by_id=MappingProxyType(by_id),
         by_name=MappingProxyType({name: tuple(where) for name, where in names.items()}),
         canonical=to_plain(catalogue),
+        folded=MappingProxyType(folded),
+        labels=MappingProxyType(labels),
     )
+
+
+def _name_groups(
+    catalogue: Catalogue, routes: tuple[Route, ...], names: dict[str, list[int]], models: Mapping[str, Model]
+) -> tuple[dict[str, str], dict[str, LabelRoutes]]:
+    """Add to `names` what stands for routes of several models: `<provider>/auto`, labels, `<provider>/<label>`.
+
+    Returns: those names by their lower case, and the labels by name. Raises: CatalogueError if two names are one.
+    """
+    groups: dict[str, list[int]] = {}
+    for at, route in enumerate(routes):
+        groups.setdefault(f"{route.provider}/{AUTO}", []).append(at)
+    labels: dict[str, LabelRoutes] = {}
+    for label in catalogue.labels:
+        check_label(label)
+        unknown = [model for model in label.models if model not in models]
+        if unknown:
+            raise CatalogueError(f"the label {label.id!r} names the unknown model {unknown[0]!r}")
+        served = [(at, route.provider) for at, route in enumerate(routes) if route.model in label.models]
+        found: dict[str, list[int]] = {}
+        for name in (label.id, *label.names):
+            for at, provider in served:
+                found.setdefault(name, []).append(at)
+                if name == label.id:
+                    found.setdefault(f"{provider}/{name}", []).append(at)
+        if groups.keys() & found.keys() or len({label.id, *label.names}) != 1 + len(label.names):
+            raise CatalogueError(f"a name of the label {label.id!r} is listed twice")
+        groups.update(found)
+        labels.update(dict.fromkeys(found, _label_routes(label, routes)))
+    folded = {fold_ascii(name): name for name in groups}
+    taken = {fold_ascii(name) for name in names}
+    clash = [name for name in groups if fold_ascii(name) in taken]
+    if clash or len(folded) != len(groups):
+        raise CatalogueError(f"two things are called {(clash or sorted(groups))[0]!r}, but for upper and lower case")
+    names.update(groups)
+    return folded, labels
+
+
+def _label_routes(label: Label, routes: tuple[Route, ...]) -> LabelRoutes:
+    window, output = label.context_limit_tokens or MAX_INT, label.max_output_tokens or MAX_INT
+    asked = tuple(
+        route._replace(
+            context_window_tokens=min(route.context_window_tokens, window),
+            max_output_tokens=min(route.max_output_tokens, window),
+        )
+        for route in routes
+    )
+    unasked = tuple(route._replace(max_output_tokens=min(route.max_output_tokens, output)) for route in asked)
+    return LabelRoutes(label, asked, unasked)
 
 
 def _check_ids(catalogue: Catalogue) -> None:
     """Ids travel in headers, and in records whose parts are told apart by blanks and commas."""
     ids = [provider.id for provider in catalogue.providers]
     ids += [model.id for model in catalogue.models] + [pool.id for pool in catalogue.pools]
+    ids += [name for label in catalogue.labels for name in (label.id, *label.names)]
     for name in ids:
-        if not name or not _VISIBLE.issuperset(name) or name == "auto":
+        if not name or not _VISIBLE.issuperset(name) or fold_ascii(name) == AUTO:
             raise CatalogueError(f"the id {name!r} must be visible ASCII without blanks and commas, and not 'auto'")
 
 
@@ -278,60 +308,3 @@ def _check_weights(catalogue: Catalogue, pools: Mapping[str, Pool]) -> None:
         for pool, configuration in weights.pools.items():
             if pool not in pools or not 0 <= configuration.guaranteed_share_percent <= 100:
                 raise CatalogueError(f"the weights of {priority!r}: unknown pool {pool!r}, or a share out of range")
-
-
-def to_plain(value: Any) -> Any:
-    """A catalogue value as dicts, lists, strings and integers; the inverse of `parse_catalogue`."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: to_plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, Mapping):
-        return {key: to_plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [to_plain(item) for item in value]
-    return value
-
-
-def parse_catalogue(plain: Any) -> Catalogue:
-    """A catalogue from plain JSON-like values; nothing is converted, unknown and missing fields are refused.
-
-    Raises: CatalogueError naming the first wrong field.
-    """
-    catalogue: Catalogue = _read(Catalogue, plain, "catalogue")
-    return catalogue
-
-
-def _read(kind: Any, plain: Any, where: str) -> Any:
-    """`plain` as a value of the annotated type `kind`: a dataclass, tuple, mapping, string, integer or boolean."""
-    if is_dataclass(kind):
-        return _read_dataclass(kind, plain, where)
-    container, inner = get_origin(kind), get_args(kind)
-    if container is tuple:
-        if not isinstance(plain, list | tuple):
-            raise CatalogueError(f"{where} must be a list")
-        kinds = (inner[0],) * len(plain) if inner[1] is Ellipsis else inner
-        if len(plain) != len(kinds):
-            raise CatalogueError(f"{where} must have {len(kinds)} items")
-        return tuple(_read(k, item, f"{where}[{at}]") for at, (k, item) in enumerate(zip(kinds, plain, strict=True)))
-    if container is not None:
-        return {key: _read(inner[1], item, f"{where}.{key}") for key, item in _object(plain, where).items()}
-    if type(plain) is not kind:
-        raise CatalogueError(f"{where} must be {_KINDS[kind]}")
-    if kind is int and not -MAX_INT <= plain <= MAX_INT:
-        raise CatalogueError(f"{where} must be within 2^53-1")
-    return plain
-
-
-def _read_dataclass(kind: Any, plain: Any, where: str) -> Any:
-    hints, given = get_type_hints(kind), _object(plain, where)
-    unknown = sorted(set(given) - set(hints))
-    missing = [f.name for f in fields(kind) if f.name not in given and f.default is MISSING]
-    if unknown or missing:
-        problem = f"has no field {unknown[0]!r}" if unknown else f"lacks the field {missing[0]!r}"
-        raise CatalogueError(f"{where} {problem}")
-    return kind(**{name: _read(hints[name], item, f"{where}.{name}") for name, item in given.items()})
-
-
-def _object(plain: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(plain, Mapping) or not all(isinstance(key, str) for key in plain):
-        raise CatalogueError(f"{where} must be an object")
-    return plain

@@ -2,13 +2,15 @@
 
 Prices are list prices as the named source gave them on `priced_on`; edit them: `harpoon catalogue` prints this table as
 JSON, HARPOON_CATALOGUE names a file with another. Speeds are planning figures, corrected by what is observed. What a
-provider attests is the operator's word, not ours, so it starts empty for everyone but the in-process simulator.
+provider attests is the operator's word, not ours, so it starts empty for everyone but the in-process simulator. The
+native server is the operator's own, and its power is paid for already: its offers cost nothing per token.
 """
 
 from __future__ import annotations
 
 from worker.routing.catalogue import (
     Catalogue,
+    Label,
     Model,
     Offer,
     Pool,
@@ -56,10 +58,33 @@ def _serverless(
     )
 
 
+def _native(model: str, served_id: str, decode_us_per_token: int) -> Offer:
+    return Offer(
+        provider="native",
+        model=model,
+        served_id=served_id,
+        pools=("local",),
+        input_usd_micros_per_mtok=0,
+        output_usd_micros_per_mtok=0,
+        first_token_us=300_000,
+        decode_us_per_token=decode_us_per_token,
+        priced_on="2026-11-20",
+        price_source="nothing is charged per token by a server of your own",
+    )
+
+
 DEFAULT_CATALOGUE = Catalogue(
     version="2026-11-20",
     providers=(
-        Provider("hosted-ai", "hosted.ai GPU pools", (1_000_000, 1_000_000, 1_000_000), ("DE",), (), ""),
+        Provider(
+            "hosted-ai",
+            "hosted.ai GPU pools",
+            (1_000_000, 1_000_000, 1_000_000),
+            ("DE",),
+            (),
+            "",
+            template_options=True,
+        ),
         Provider(
             "simulator",
             "in-process simulator of the pools",
@@ -68,12 +93,23 @@ DEFAULT_CATALOGUE = Catalogue(
             _ATTESTED_IN_PROCESS,
             "http://simulator.internal/v1",
             simulated=True,
+            template_options=True,
+        ),
+        Provider(
+            "native",
+            "a local OpenAI-compatible server (mlx_lm, vLLM, Ollama)",
+            (1_000_000, 1_000_000, 1_000_000),
+            (),
+            (),
+            "",
+            template_options=True,
         ),
         Provider("workers-ai", "Cloudflare Workers AI", (2_000_000, 5_000_000, 8_000_000), (), (), ""),
         Provider("groq", "Groq", (6_000_000, 6_000_000, 6_000_000), ("US",), (), "https://api.groq.com/openai/v1"),
         Provider("openai", "OpenAI", (8_000_000, 8_000_000, 8_000_000), ("US",), (), "https://api.openai.com/v1"),
     ),
     models=(
+        Model("gemma-3-270m-it", 32_768, 8_192, 1_500_000, ("chat",), 1_755_129_600),
         Model("llama-3.1-8b-instruct", 131_072, 8_192, 1_000_000, _TEXT, 1_721_692_800),
         Model("qwen3-30b-a3b", 40_960, 16_384, 400_000, _TEXT, 1_745_798_400),
         Model("qwen3-32b", 131_072, 40_960, 380_000, _TEXT, 1_745_798_400),
@@ -86,6 +122,8 @@ DEFAULT_CATALOGUE = Catalogue(
         _pooled("hosted-ai", "qwen3-30b-a3b", 160_000, 640_000, 7_000),
         _pooled("simulator", "llama-3.1-8b-instruct", 80_000, 240_000, 6_000),
         _pooled("simulator", "qwen3-30b-a3b", 160_000, 640_000, 7_000),
+        _native("gemma-3-270m-it", "google/gemma-3-270m-it", 8_000),
+        _native("qwen3-30b-a3b", "Qwen/Qwen3-30B-A3B", 25_000),
         _serverless(
             "workers-ai",
             "llama-3.1-8b-instruct",
@@ -120,6 +158,7 @@ DEFAULT_CATALOGUE = Catalogue(
         Pool("private-1x", 1, 1_000_000, 0, 1_000_000, 5_000, private=True),
         Pool("shared-4x", 4, 1_600_000, 60_000, 300_000, 40_000, private=False),
         Pool("shared-8x", 8, 3_000_000, 400_000, 150_000, 90_000, private=False),
+        Pool("local", 1, 1_000_000, 0, 1_000_000, 5_000, private=True),
         Pool("serverless", 0, 1_000_000, 0, 1_000_000, 30_000, private=False),
     ),
     weights={
@@ -172,4 +211,25 @@ DEFAULT_CATALOGUE = Catalogue(
     horizon_us=120_000_000,
     min_output_tokens=16,
     image_tokens_bound=50_000,
+    labels=(
+        Label(
+            "gemma",
+            models=("gemma-3-270m-it", "llama-3.1-8b-instruct"),
+            names=("google/gemma-270m",),
+            context_limit_tokens=4_096,
+            max_output_tokens=256,
+            temperature="0.7",
+            top_p="0.9",
+        ),
+        Label(
+            "qwen",
+            models=("qwen3-30b-a3b",),
+            names=("Qwen/Qwen-30B",),
+            context_limit_tokens=8_192,
+            max_output_tokens=1_024,
+            temperature="0.8",
+            top_p="0.95",
+            enable_thinking="true",
+        ),
+    ),
 )

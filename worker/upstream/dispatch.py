@@ -89,7 +89,7 @@ class Dispatcher:
             access.headers_for(route.pool),
             body,
             connect_timeout_s=self._limits.connect_timeout_us / 1_000_000,
-            read_timeout_s=self._limits.silence_timeout_us / 1_000_000,
+            read_timeout_s=(access.silence_timeout_us or self._limits.silence_timeout_us) / 1_000_000,
         )
         try:
             response = await self._transport.handle_async_request(request)
@@ -107,6 +107,20 @@ class Dispatcher:
         except BaseException:
             await response.aclose()
             raise
+
+    async def probe(self, provider: str, timeout_us: int) -> int:
+        """The HTTP status that `provider` answers GET <base>/models with, for nothing; 0 = no answer."""
+        access = self._access[provider]
+        timeout_s = timeout_us / 1_000_000
+        request = build_request(
+            "GET", access.models_url, access.headers, b"", connect_timeout_s=timeout_s, read_timeout_s=timeout_s
+        )
+        try:
+            response = await self._transport.handle_async_request(request)
+        except httpx.TransportError:
+            return 0
+        await response.aclose()
+        return response.status_code
 
     async def _read(self, response: httpx.Response, most: int) -> bytes | None:
         chunks, size = [], 0

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, TypeGuard
 
-from worker.covenant.policy import NO_COVENANT, Policy, parse_covenant
-from worker.errors import MalformedRequest, UnreadableCovenant
+from worker.covenant.policy import Policy
+from worker.covenant.requested import requested_covenant
+from worker.errors import MalformedRequest
 from worker.routing.catalogue import Route
-from worker.strict_json import JsonLimits, JsonObject, parse_decimal_json, parse_object
+from worker.routing.labels import Label, request_defaults
+from worker.strict_json import JsonLimits, JsonObject, parse_object
 
 ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
 MAX_CHOICES = 128
@@ -30,7 +31,9 @@ _PART_TYPES = ATTACHMENTS | {"refusal", "text"}
 class ChatRequest:
     """A checked chat request: the body as it came, and what the gateway itself needs of it.
 
-    `max_output_tokens` 0 = the client set none; `include_usage` = the client asked for a usage chunk.
+    `max_output_tokens` 0 = the client set none; `include_usage` = the client asked for a usage chunk. With a
+    `covenant_id` the policy is the stored covenant's, which admission loads; `lenient` = what of a covenant can't be
+    read is left out, and told in `covenant_warnings`.
     """
 
     body: JsonObject
@@ -43,6 +46,9 @@ class ChatRequest:
     images: int
     needs: tuple[str, ...]
     policy: Policy
+    covenant_id: str = ""
+    lenient: bool = False
+    covenant_warnings: tuple[str, ...] = ()
 
 
 def _is_number(value: Any) -> bool:
@@ -91,10 +97,11 @@ _PRICED_BY_TOKENS: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def parse_chat(body: bytes, covenant_header: str | None, limits: JsonLimits) -> ChatRequest:
+def parse_chat(body: bytes, covenant_header: str | None, limits: JsonLimits, lenient: bool = False) -> ChatRequest:
     """A request body, checked.
 
-    Args: covenant_header: the `x-harpoon-covenant` header, a JSON object, if there is one.
+    Args: covenant_header: the text of the `x-harpoon-covenant` header, if there is one. lenient: leave out of the
+    covenant what can't be read, instead of refusing it.
     Raises: MalformedRequest; RequestTooLarge; UnreadableCovenant.
     """
     parsed = parse_object(body, limits)
@@ -116,8 +123,10 @@ def parse_chat(body: bytes, covenant_header: str | None, limits: JsonLimits) -> 
     stream = values.get("stream") is True
     if options and not stream:
         raise MalformedRequest("stream_options is only allowed with stream: true", param="stream_options")
-    policy = _policy(parsed, covenant_header, limits)
-    if policy.budget_usd_micros is not None:
+    policy, covenant_id, warnings = requested_covenant(
+        parsed, covenant_header, lenient, lambda: last_user_text(messages), limits
+    )
+    if policy.budget_usd_micros is not None or covenant_id:
         _refuse_unpriced(values)
     return ChatRequest(
         body=parsed,
@@ -131,7 +140,18 @@ def parse_chat(body: bytes, covenant_header: str | None, limits: JsonLimits) -> 
         images=images,
         needs=_needs(values, images),
         policy=policy,
+        covenant_id=covenant_id,
+        lenient=lenient,
+        covenant_warnings=warnings,
     )
+
+
+def last_user_text(messages: list[Any]) -> str:
+    """The text of the last user message, its text parts joined by line feeds; "" if there is none."""
+    content = next((message.get("content") for message in reversed(messages) if message.get("role") == "user"), None)
+    if isinstance(content, list):
+        return "\n".join(part["text"] for part in content if part.get("type") == "text")
+    return content or ""
 
 
 def _check_messages(messages: Any) -> int:
@@ -181,7 +201,7 @@ def _refuse_unpriced(values: Mapping[str, Any]) -> None:
         if value is not None and not is_priced(value):
             raise MalformedRequest(
                 f"this {field} can't be priced by tokens, so no budget can be kept with it: "
-                "leave it out, or ask without budget_usd",
+                "leave it out, or ask without a budget or a covenant_id",
                 param=field,
             )
 
@@ -198,33 +218,22 @@ def _needs(values: Mapping[str, Any], images: int) -> tuple[str, ...]:
     return tuple(needs)
 
 
-def _policy(parsed: JsonObject, header: str | None, limits: JsonLimits) -> Policy:
-    in_body = parsed.raw.get("covenant")
-    if header is None and in_body is None:
-        return NO_COVENANT
-    if header is not None and in_body is not None:
-        raise UnreadableCovenant("give the covenant once: in the body or in x-harpoon-covenant", param="covenant")
-    try:
-        plain = parse_decimal_json(header if header is not None else in_body or "", limits)
-    except MalformedRequest as problem:
-        raise UnreadableCovenant(f"the covenant is not a JSON object: {problem.message}", param="covenant") from problem
-    if isinstance(plain, str | int | Decimal | list):
-        raise UnreadableCovenant(
-            'the covenant must be a JSON object, for example {"budget_usd": 2, "deadline_s": 30}', param="covenant"
-        )
-    return NO_COVENANT if plain is None else parse_covenant(plain)
+def upstream_body(request: ChatRequest, route: Route, output_tokens: int, label: Label | None = None) -> bytes:
+    """The body for one route: its model id, usage asked for, an output limit if there is none; the rest untouched.
 
-
-def upstream_body(request: ChatRequest, route: Route, output_tokens: int) -> bytes:
-    """The body for one route: its model id, usage asked for, an output limit if there is none; the rest untouched."""
+    Args: label: the label that the request names, if it names one: what it sets by default is added.
+    """
     replace: dict[str, str | None] = {"model": json.dumps(route.served_id)}
-    if "covenant" in request.body.raw:
-        replace["covenant"] = None
+    for member in ("covenant", "covenant_id"):
+        if member in request.body.raw:
+            replace[member] = None
     if request.stream and not request.include_usage:
         options: Any = request.body.values.get("stream_options") or {}
         replace["stream_options"] = json.dumps({**options, "include_usage": True})
     if not request.max_output_tokens:
         replace["max_completion_tokens"] = str(output_tokens)
+    if label is not None:
+        replace.update(request_defaults(label, request.body.values, route.template_options))
     return request.body.with_members(replace)
 
 

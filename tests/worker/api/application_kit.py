@@ -56,6 +56,8 @@ class Auditor:
 class Application:
     """`create_app` with everything behind it, and what can be asked of its state."""
 
+    services: Services
+
     def __init__(self, app: Starlette, database: SqliteDatabase, mediator: Mediator, clock: SystemClock) -> None:
         self.app = app
         self.mediator = mediator
@@ -126,6 +128,7 @@ async def application(
         limits=replace(configuration.limits, request_us=request_us, last_send_us=last_send_us),
     )
     harness = Application(create_app(services), database, mediator, clock)
+    harness.services = services
     try:
         yield harness
     finally:

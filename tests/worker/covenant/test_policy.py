@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.covenant.objects import parse_covenant
 from worker.covenant.policy import (
     BUDGET_SCOPES,
     FLAGS,
@@ -19,7 +20,6 @@ from worker.covenant.policy import (
     REQUIREMENTS,
     Policy,
     allows_region,
-    parse_covenant,
     policy_from_plain,
 )
 from worker.covenant.regions import COUNTRIES, region_of
@@ -143,7 +143,7 @@ MALFORMED: list[tuple[Any, str | None]] = [
     *[
         ({"budget_usd": 1, field: wrong}, f"covenant.{field}")
         for field in ("budget_scope", "quality", "priority")
-        for wrong in ("", "Balanced", "best", 1, True, ["balanced"], {})
+        for wrong in ("", "Balanced", "best", 11, True, ["balanced"], {})
     ],
     *[
         ({field: wrong}, f"covenant.{field}")

@@ -51,6 +51,8 @@ def test_names_stand_for_routes() -> None:
     assert dict(compiled.by_name) == {
         "auto": (0, 1),
         "m": (0, 1),
+        "alpha/auto": (0,),
+        "beta/auto": (1,),
         "alpha/m": (0,),
         "beta/m": (1,),
         "beta/org/m-fast": (1,),
@@ -59,7 +61,7 @@ def test_names_stand_for_routes() -> None:
 
 def test_nothing_compiled_can_be_changed() -> None:
     compiled = compile_catalogue(CATALOGUE)
-    for table in (compiled.by_id, compiled.by_name):
+    for table in (compiled.by_id, compiled.by_name, compiled.folded, compiled.labels):
         with pytest.raises(TypeError):
             table["x"] = 1  # type: ignore[index]
 
@@ -187,10 +189,9 @@ MALFORMED += [edited(("providers", 0, "regions"), put(value)) for value in ("DE"
 MALFORMED += [edited(("providers", 0, "tier_factor_ppm"), put(value)) for value in ([1, 2], [1] * 4, [1, 2, 3.0], 1)]
 MALFORMED += [edited(("providers",), put(value)) for value in ({}, "alpha", [[]], [None])]
 MALFORMED += [edited(("weights",), put(value)) for value in ([], None, "balanced", {1: {}}, {"balanced": None})]
-# Only the flag with a default, and what a priority says of a pool, may be absent.
-MALFORMED += [
-    edited(path, drop) for path in EVERY_PATH if isinstance(path[-1], str) and path[-1] not in ("simulated", "solo")
-]
+# Only what has a default, and what a priority says of a pool, may be absent.
+OPTIONAL = ("simulated", "template_options", "labels", "solo")
+MALFORMED += [edited(path, drop) for path in EVERY_PATH if isinstance(path[-1], str) and path[-1] not in OPTIONAL]
 
 
 @pytest.mark.parametrize("plain", MALFORMED, ids=[str(at) for at in range(len(MALFORMED))])
@@ -235,7 +236,8 @@ def test_the_default_catalogue_says_when_and_where_its_prices_come_from() -> Non
 
 def test_the_default_catalogue_compiles_into_every_tier() -> None:
     compiled = compile_catalogue(DEFAULT_CATALOGUE)
-    assert {route.provider for route in compiled.routes} == {"hosted-ai", "simulator", "workers-ai", "groq", "openai"}
+    providers = {"hosted-ai", "simulator", "native", "workers-ai", "groq", "openai"}
+    assert {route.provider for route in compiled.routes} == providers
     assert len(compiled.by_name["auto"]) == len(compiled.routes)
     assert set(DEFAULT_CATALOGUE.weights) == set(PRIORITIES)
     factors = {item.id: item.tier_factor_ppm for item in DEFAULT_CATALOGUE.providers}

@@ -121,10 +121,12 @@ def test_a_fault_in_a_field_names_the_field() -> None:
 
 UNREADABLE = [
     "[]",
-    "7",
-    "true",
-    '"cheap please"',
     "{",
+    '""',
+    '"  "',
+    '"cov-1"',
+    '"cov-0123456G"',
+    '"half a string',
     '{"budget_usd":NaN}',
     '{"budget_usd":1e400}',
     '{"budget_usd":-1}',
@@ -159,6 +161,12 @@ def test_an_unreadable_covenant_is_never_guessed_at(covenant: str) -> None:
     assert isinstance(also.value, MalformedRequest | UnreadableCovenant)
 
 
+@pytest.mark.parametrize("value", ["7", "true", "0.5"])
+def test_a_covenant_in_the_body_is_words_or_an_object(value: str) -> None:
+    with pytest.raises(UnreadableCovenant, match="words, such as"):
+        parse(chat(f'"covenant":{value},'))
+
+
 def test_the_covenant_comes_in_the_body_or_in_the_header_and_means_the_same() -> None:
     covenant = '{"budget_usd":0.05,"deadline_s":2.5,"priority":"max_security"}'
     in_header = parse(chat(), covenant).policy
@@ -167,10 +175,22 @@ def test_the_covenant_comes_in_the_body_or_in_the_header_and_means_the_same() ->
     assert parse(chat()).policy == parse(chat('"covenant":null,')).policy == parse(chat(), "null").policy == NO_COVENANT
 
 
-@pytest.mark.parametrize("covenant", ['{"budget_usd":1}', "{}", "null"])
+@pytest.mark.parametrize("covenant", ['{"budget_usd":1}', "{}"])
 def test_a_covenant_given_twice_is_refused_even_if_equal(covenant: str) -> None:
     with pytest.raises(UnreadableCovenant, match="give the covenant once"):
         parse(chat(f'"covenant":{covenant},'), covenant)
+
+
+def test_null_in_the_body_names_no_covenant_beside_another() -> None:
+    policy = parse(chat('"covenant":null,"covenant_id":null,'), '{"budget_usd":1}').policy
+    assert policy.budget_usd_micros == 1_000_000
+    assert parse(chat('"covenant":null,"covenant_id":"cov-0a1b2c3d",')).covenant_id == "cov-0a1b2c3d"
+
+
+@pytest.mark.parametrize("text", ["cov-", "cov-12", "COV-0a1b2c3d", "cov_1732_x", " covenant-1732 ", "cov-0a1b2c3d\n4"])
+def test_what_looks_like_an_id_is_never_read_as_words_that_limit_nothing(text: str) -> None:
+    with pytest.raises(UnreadableCovenant, match="eight hexadecimal digits"):
+        parse(chat(f'"covenant":{json.dumps(text)},'))
 
 
 BOUNDS = [

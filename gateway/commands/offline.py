@@ -1,0 +1,97 @@
+"""What a server with this machine's settings would decide, worked out here: the same functions, without any state.
+
+Nothing is remembered, so budgets are untouched, times are the catalogue's and no breaker is open. Settings are read as
+`harpoon serve` reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from gateway.adapters.host import PureHasher
+from gateway.failure import NO, UNASKED, CommandFailed
+from gateway.settings import HostSettings, find_config, read_settings
+from worker.admission import Facts
+from worker.admitting import Weighed, decide_on
+from worker.api.chat import request_digest
+from worker.api.route import chat_body, explanation
+from worker.budget import Account, account_names
+from worker.classification import ReferenceScorer, prompt_text
+from worker.decision_record import record_text
+from worker.errors import HarpoonError, PolicyError, UnreadableCovenant
+from worker.inspection import explain
+from worker.routing.candidates import build_candidates, requested_routes, unconfigured_routes
+from worker.upstream.wire import ChatRequest, parse_chat
+
+TENANT = "local"
+
+
+def local_settings() -> HostSettings:
+    """The settings that a server here would have. Raises: CommandFailed."""
+    try:
+        return read_settings(os.environ, {}, find_config(os.environ, None, Path.home()))
+    except HarpoonError as problem:
+        raise CommandFailed(problem.message) from problem
+
+
+class Offline:
+    """Explains decisions as POST /v2/route does."""
+
+    def __init__(self) -> None:
+        """Raises: CommandFailed for settings that can't be used."""
+        self._settings = local_settings()
+        self._hasher = PureHasher()
+        asyncio.run(self._hasher.load())
+        self._config = self._settings.configuration.mediator_config(self._hasher)
+
+    def explain(self, body: bytes) -> dict[str, Any]:
+        """The explanation of a body of POST /v2/route. Raises: CommandFailed."""
+        limits = self._settings.configuration.limits
+        catalogue = self._config.catalogue
+        try:
+            chat = chat_body(body, limits.json)
+            request = parse_chat(chat, None, limits.json)
+            if request.covenant_id:
+                raise CommandFailed("a stored covenant is known to its server only: leave --offline out", UNASKED)
+            requested_routes(catalogue, request.model)
+            facts = _facts(chat, request, limits.request_us)
+            return explanation(catalogue, facts, explain(self._weigh(facts), self._hasher, self._config, facts))
+        except HarpoonError as problem:
+            status = NO if isinstance(problem, PolicyError | UnreadableCovenant) else UNASKED
+            raise CommandFailed(problem.message, status) from problem
+
+    def _weigh(self, facts: Facts) -> Weighed:
+        """The decision on these facts where nothing was ever spent or observed."""
+        config = self._config
+        names = account_names(facts.policy, config.cap_of(TENANT), facts.at_us)
+        accounts = [Account(name, cap, 0, 0, exists=False) for name, cap in names.items()]
+        candidates = build_candidates(config.catalogue, facts.model, facts.load, {}, config.configured)
+        decision = decide_on(config, facts, accounts, candidates)
+        unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
+        record = record_text(facts, accounts, decision, unconfigured, config.configured, config.catalogue_hash)
+        return Weighed(accounts, decision, unconfigured, record)
+
+
+def _facts(body: bytes, request: ChatRequest, longest_us: int) -> Facts:
+    return Facts(
+        tenant=TENANT,
+        decision_id="dec_offline",
+        request_id="req_offline",
+        at_us=time.time_ns() // 1_000,
+        request_digest=request_digest(body, None),
+        model=request.model,
+        policy=request.policy,
+        classification=ReferenceScorer().score(prompt_text(request.messages)),
+        input_bytes=len(body),
+        images=request.images,
+        choices=request.choices,
+        max_output_tokens=request.max_output_tokens,
+        needs=request.needs,
+        time_limit_us=min(request.policy.deadline_us or longest_us, longest_us),
+        session_id="",
+        user_id="",
+    )

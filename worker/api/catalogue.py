@@ -1,0 +1,45 @@
+"""GET /v2/catalogue: the catalogue in force, its hash, and which of its providers can be called here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
+from worker.errors import HarpoonError
+from worker.ledger.canonical import canonical_json
+from worker.ledger.sha3 import sha3_256
+from worker.services import Services
+
+
+class CatalogueInForce:
+    """The endpoint, as an ASGI application."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._hash = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services = self._services
+        headers = [(b"x-request-id", services.ids.new("req").encode())]
+        try:
+            services.keyring.authenticate(header_of(scope, b"authorization"))
+            # The same for as long as the process lives, and milliseconds of work.
+            self._hash = self._hash or sha3_256(canonical_json(services.catalogue.canonical)).hex()
+            value = {
+                "object": "catalogue",
+                "catalogue_hash": self._hash,
+                "configured": sorted(services.configured),
+                "catalogue": shown(dict(services.catalogue.canonical)),
+            }
+            await send_json(send, value, headers)
+        except HarpoonError as problem:
+            await send_error(send, problem, headers)
+
+
+def shown(catalogue: dict[str, Any]) -> dict[str, Any]:
+    """A catalogue's plain values without addresses: those are the operator's own business."""
+    providers = [
+        {key: value for key, value in provider.items() if key != "default_base_url"}
+        for provider in catalogue["providers"]
+    ]
+    return {**catalogue, "providers": providers}

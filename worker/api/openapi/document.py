@@ -1,0 +1,54 @@
+"""GET /openapi.json: the surfaces' descriptions put together. The simulator is no part of it."""
+
+from __future__ import annotations
+
+import json
+
+from worker.api.answers import JSON_TYPE, Receive, Scope, Send, send_body
+from worker.api.health import VERSION
+from worker.api.openapi import chat, covenant, inspection, operations, plain_text
+from worker.api.openapi.parts import Plain, error_responses, error_schema, headers
+
+
+def document() -> Plain:
+    """The description as plain values."""
+    surfaces = (chat, plain_text, covenant, inspection, operations)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Harpoon",
+            "version": VERSION,
+            "summary": "An AI gateway at the edge that turns intent into infrastructure",
+            "description": "Errors always have OpenAI's shape; a path or method that is not here is a 404 or 405.",
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": {path: item for surface in surfaces for path, item in surface.paths().items()},
+        "components": {
+            "schemas": {
+                "Error": error_schema(),
+                **{name: schema for surface in surfaces for name, schema in surface.schemas().items()},
+            },
+            "headers": headers(),
+            "responses": error_responses(),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "hk_<tenant>_<secret>; on a loopback address without tokens, none is needed",
+                }
+            },
+        },
+    }
+
+
+class OpenApi:
+    """The endpoint, as an ASGI application. Open to everyone: it tells nothing about a tenant."""
+
+    def __init__(self) -> None:
+        self._body = b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Written once it is asked for: a host that starts has better things to do.
+        self._body = self._body or json.dumps(document(), separators=(",", ":")).encode()
+        await send_body(send, 200, [JSON_TYPE], self._body)

@@ -22,6 +22,10 @@ from worker.covenant.written import MONEY, Written
 _WHOLE = 1_000_000
 _LONGEST_SCOPE = 6
 _AND = frozenset(str.split("and und et y e en i con"))
+#: What may follow cents that are named without their unit: "a buck fifty and ...", "two dollars ten max".
+_BEHIND_CENTS = frozenset(
+    (*_AND, *str.split("or max maximum tops for at per with within in each total altogether but"))
+)
 #: Money only with more than one of them: "a real answer" is none.
 _ALSO_WORDS = frozenset(str.split("real won rand lei lev fr ore"))
 
@@ -231,7 +235,10 @@ def _with_cents(tokens: list[Token], money: Written) -> Written:
         if unit[1] == _WHOLE // 100 and (unit[0] == money.currency or tokens[number.end].text in CENTS):
             return money._replace(over=money.over + number.over * 10_000 * money.under, end=unit[2])
         return money
-    tail = number.end < len(tokens) and (tokens[number.end].kind == WORD or tokens[number.end].text in "%:/-")
+    follows = tokens[number.end] if number.end < len(tokens) else None
+    tail = follows is not None and (
+        (follows.kind == WORD and follows.text not in _BEHIND_CENTS) or follows.text in "%:/-"
+    )
     bare = not joined and not tail and (number.spelled or (tokens[begin].glued and len(tokens[begin].text) == 2))
     if bare and number.over >= 10 and not (number.spelled and tokens[begin].text in ("one",)):
         return money._replace(over=money.over + number.over * 10_000 * money.under, end=number.end)

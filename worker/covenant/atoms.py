@@ -17,6 +17,7 @@ from worker.covenant.typos import mended, mended_unit
 from worker.covenant.vocabulary import PHRASES
 from worker.covenant.vocabulary_abroad import ABROAD
 from worker.covenant.vocabulary_asked import ASKED
+from worker.covenant.vocabulary_cyrillic import CYRILLIC
 from worker.covenant.vocabulary_flagged import FLAGGED
 from worker.covenant.vocabulary_tasks import TASKS
 
@@ -74,8 +75,9 @@ _ENTRIES: dict[str, tuple[str, str]] = {
     **{name: ("place", code) for name, code in PLACES.items() if name != "us"},
     **{
         phrase: (kind, value)
-        for kind, value, phrases in reversed((*PHRASES, *ASKED, *FLAGGED, *TASKS, *ABROAD))
-        for phrase in phrases.split("|")
+        for kind, value, phrases in reversed((*PHRASES, *ASKED, *FLAGGED, *TASKS, *ABROAD, *CYRILLIC))
+        for written in phrases.split("|")
+        for phrase in (written, written.replace("isn't", "is not").replace("aren't", "are not").replace("n't", " not"))
         if phrase
     },
     **{name: ("place", code) for name, code in PLACES.items() if name not in ("us", "eu", "ue", "the us", "the eu")},
@@ -186,6 +188,10 @@ def _code_at(tokens: list[Token], at: int, found: list[Atom]) -> str | None:
     if len(token.text) != 2 or token.kind != WORD:
         return None
     code = token.text.translate(CAPITALS)
+    if found and found[-1].kind in ('"', "'"):
+        found = found[:-1][-3:]
+        if len(found) > 1 and found[-2].kind in ('"', "'"):
+            found = [*found[:-2], found[-1]]
     before = found[-1] if found else None
     after_label = before is not None and before.kind == ":" and len(found) > 1 and found[-2].value == "place"
     if code == "US":

@@ -62,9 +62,8 @@ def mark_attacks(scene: Scene) -> None:
             sentence = scene.sentence(at)
             while begin > 0 and scene.sentence(begin - 1) == sentence and atoms[begin - 1].kind != "(":
                 begin -= 1
-        if scene.words(end - 1) == ":" or (
-            end < len(atoms) and not _applies_something(atoms[begin:end], at - begin) and _orders(scene, end)
-        ):
+        empty = not _applies_something(atoms[begin:end], at - begin)
+        if end < len(atoms) and (scene.words(end - 1) == ":" or (empty and _orders(scene, end, _reach(scene, end)))):
             end = _reach(scene, end)
         for index in range(begin, end):
             scene.injected[index] = True
@@ -85,12 +84,12 @@ def _reach(scene: Scene, at: int) -> int:
     return at
 
 
-def _orders(scene: Scene, at: int) -> bool:
-    """Whether the sentence from an atom on says what to do instead of the limits."""
-    atoms, end = scene.atoms, _reach(scene, at)
+def _orders(scene: Scene, at: int, end: int) -> bool:
+    """Whether the atoms from one to another say what to do instead of the limits."""
+    atoms = scene.atoms
     while at < end and atoms[at].kind in ("polite", ",", ";", "fix", "joint", ".", "(") and not _replaces(atoms[at]):
         at += 1
-    first = atoms[at].words.split()[0] if at < end else ""
+    first = atoms[at].words.partition(" ")[0] if at < end else ""
     return first in _ORDERS or any([_replaces(atom) for atom in atoms[at:end]])
 
 
@@ -101,6 +100,7 @@ def _replaces(atom: Atom) -> bool:
 def _release(scene: Scene) -> None:
     """Let a limit stand that an attack reaches, if it is stated plainly and is the only one of its kind."""
     atoms = scene.atoms
+    attacks = frozenset(scene.attacks)
     kept = {atom.kind for at, atom in enumerate(atoms) if scene.live[at] and not scene.injected[at]}
     for segment in scene.segments:
         first = segment.first
@@ -108,8 +108,8 @@ def _release(scene: Scene) -> None:
             continue
         inside = atoms[first : segment.end]
         kinds = {atom.kind for atom in inside if atom.kind in (MONEY, TIME)}
-        plain = atoms[first - 1].kind in _STATED and not any([at in scene.attacks for at in range(first, segment.end)])
-        if not kinds or kinds & kept or not plain or _orders(scene, first):
+        plain = atoms[first - 1].kind in _STATED and not any([at in attacks for at in range(first, segment.end)])
+        if not kinds or kinds & kept or not plain or _orders(scene, first, segment.end):
             continue
         if any([atom.kind in ("do", UNKNOWN, "task") for atom in inside]):
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from worker.covenant.atoms import UNKNOWN, Atom
 from worker.covenant.currencies import WORDS
 from worker.covenant.durations import TIME_WORDS
@@ -9,6 +11,8 @@ from worker.covenant.limit import BARE, MONEY, TIME, Limit
 from worker.covenant.quantities import Quantity
 from worker.covenant.scene import TASK, Scene
 
+#: Atoms that are looked at behind a number.
+_NEAR = 9
 _DATED = frozenset(str.split("by before until till bis avant"))
 _CLOCK_WORDS = frozenset(
     (
@@ -112,7 +116,7 @@ def bare_limit(scene: Scene, at: int, before: list[Atom], limits: list[Limit]) -
 
 def _likeness(scene: Scene, at: int, before: list[Atom], limits: list[Limit]) -> Quantity | None:
     """The quantity whose unit a bare number shares: the one it corrects, or the one it is bounded together with."""
-    if limits and any(atom.kind == "fix" for atom in before):
+    if limits and (any(atom.kind == "fix" for atom in before) or _is_corrected(scene, at, limits[-1].at)):
         return scene.atoms[limits[-1].at].quantity
     end = scene.segment(at).end
     if limits and _is_elided(scene, at, before) and scene.sentence(limits[-1].at) == scene.sentence(at):
@@ -129,10 +133,20 @@ def _likeness(scene: Scene, at: int, before: list[Atom], limits: list[Limit]) ->
     return None
 
 
+def _is_corrected(scene: Scene, at: int, earlier: int) -> bool:
+    """Whether a number that stands alone comes right behind a correction: "30 seconds. Actually, 20."."""
+    segment = scene.segment(at)
+    after = scene.atoms[at + 1 : min(segment.end, at + _NEAR)]
+    if at != segment.first or not all(atom.kind in ("polite", ",", ";", ".", "rest") for atom in after):
+        return False
+    fix = scene.fixes[bisect_left(scene.fixes, at) - 1] if scene.fixes else at
+    return max(earlier + 1, at - 2) <= fix < at
+
+
 def _is_elided(scene: Scene, at: int, before: list[Atom]) -> bool:
     """Whether a bare number is a bound and nothing else: "at least 20 seconds, AT MOST 60", "..., 60 max"."""
     segment = scene.segment(at)
-    after = scene.atoms[at + 1 : segment.end]
+    after = scene.atoms[at + 1 : min(segment.end, at + _NEAR)]
     bounds = any(atom.kind in ("upper", "lower") for atom in (*before, *after))
     return bounds and all(atom.kind in _BESIDE for atom in (*before, *after))
 

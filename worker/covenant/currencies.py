@@ -46,12 +46,12 @@ SIGNS: dict[str, str] = {
 }
 #: Codes that no word of a covenant is spelled like; in any case.
 _PLAIN_CODES = (
-    "usd eur gbp jpy cny inr chf cad aud nzd sek nok dkk pln czk huf bgn rub uah brl mxn ars clp zar krw sgd hkd twd "
+    "usd eur gbp jpy cny inr chf cad aud nzd nok dkk pln czk huf bgn rub uah brl mxn ars clp zar krw sgd hkd twd "
     "thb idr myr php vnd ils aed egp ngn kes pkr bdt lkr kwd qar bhd omr jod tnd dzd ghs tzs ugx xaf xof isk rsd "
     "kzt uzs byn azn amd mdl crc uyu pyg gtq hnl dop jmd ttd mur npr mmk khr fjd pgk zmw etb"
 )
 #: Codes that are English words too: only in capitals, right beside a number.
-CAPITAL_CODES = frozenset(str.split("try ron cop all top cup pen mad sar mop bob gel"))
+CAPITAL_CODES = frozenset(str.split("try ron cop all top cup pen mad sar mop bob gel sek"))
 _OTHER = (
     (
         "USD",
@@ -62,7 +62,7 @@ _OTHER = (
     ("USD", 250_000, "quarter quarters"),
     ("USD", 100_000, "dime dimes"),
     ("USD", 50_000, "nickel nickels"),
-    ("USD", _HUNDREDTH, "cent cents c ¢ penny pennies centavos centesimi"),
+    ("USD", _HUNDREDTH, "cent cents c ¢ penny pennies centavos centesimi цент цента центов"),
     ("EUR", _WHOLE, "euro euros eurs euroa eurow евро"),
     ("EUR", _HUNDREDTH, "eurocent eurocents centimes centime centimos centimo"),
     ("GBP", _WHOLE, "pound pounds quid sterling libras livres pfund sterlina sterline funtow"),
@@ -106,11 +106,11 @@ WORDS: dict[str, tuple[str, int]] = {
     **{code: (code.translate(CAPITALS), _WHOLE) for code in _PLAIN_CODES.split()},
     **{
         code: (code.translate(CAPITALS), _WHOLE)
-        for code in str.split("try ron cop all top cup pen mad sar mop bob gel")
+        for code in str.split("try ron cop all top cup pen mad sar mop bob gel sek")
     },
     **{word: (code, worth) for code, worth, words in _OTHER for word in words.split()},
 }
-CODES = frozenset((*_PLAIN_CODES.split(), "rmb"))
+CODES = frozenset((*_PLAIN_CODES.split(), "rmb", "sek"))
 #: Words that only mean money after a number; a coin also after "a".
 COINS = frozenset(str.split("quarter quarters dime dimes nickel nickels penny pennies tenner tenners fiver fivers"))
 DOLLARS = frozenset(str.split("dollar dollars buck bucks dolar dolares dolary dolarow dollari dollaro $"))

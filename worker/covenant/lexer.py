@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from worker.covenant.east_asian import EAST_ASIAN, READ_AS, numeral
 from worker.covenant.folding import IGNORED, fold
 
 WORD, NUMBER, SIGN, MARK = "word", "number", "sign", "mark"
@@ -26,6 +27,7 @@ _TOKENS = re.compile(
     rf"|(?P<elided>(?:[ldjcnsmt]|qu|all|dell)'(?=[{_LETTERS}]))"
     rf"|(?P<word>[{_LETTERS}]+(?:'[{_LETTERS}]+)*)"
     r"|(?P<join>[-_])"
+    rf"|{EAST_ASIAN}"
     r"|(?P<mark>\.\.+|<=|>=|[^ ])",
     re.ASCII,
 )
@@ -52,7 +54,7 @@ def tokens_of(text: str) -> list[Token]:
     end = -1
     joined = False
     for match in _TOKENS.finditer(folded):
-        kind = match.lastgroup
+        kind = match.lastgroup or MARK
         if kind == "space":
             continue
         start, stop = match.span()
@@ -64,16 +66,30 @@ def tokens_of(text: str) -> list[Token]:
             kind = MARK
             if word == "_":
                 continue
-        elif kind in ("word", "elided"):
-            kind = WORD
-            if IGNORED in word:
-                word = word.replace(IGNORED, "")
-            if word == "d'":
-                word = "de"
+        elif kind == "phrase":
+            *opening, last = READ_AS[word].split()
+            found.extend([Token(WORD, english, start, start, False) for english in opening])
+            found.append(Token(WORD, last, start, stop, False))
+            end, joined = stop, False
+            continue
+        elif kind not in _KINDS:
+            kind, word = _plain(kind, word)
         capitals = "A" <= text[start] <= "Z" and "A" <= text[stop - 1] <= "Z"
-        found.append(Token(kind or MARK, word, start, stop, start == end, joined, capitals))
+        found.append(Token(kind, word, start, stop, start == end, joined, capitals))
         end, joined = stop, False
     return found
+
+
+_KINDS = frozenset((NUMBER, SIGN, MARK))
+
+
+def _plain(kind: str, word: str) -> tuple[str, str]:
+    """The kind and text of a token that is a word, or a number in Chinese characters."""
+    if kind == "numeral":
+        return NUMBER, numeral(word)
+    if IGNORED in word:
+        word = word.replace(IGNORED, "")
+    return WORD, "de" if word == "d'" else word
 
 
 def _joins(folded: str, start: int, stop: int) -> bool:

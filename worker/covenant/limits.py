@@ -106,6 +106,8 @@ def _is_content(scene: Scene, at: int, before: list[Atom]) -> bool:
         return True
     if after is not None and after.kind == TASK and (hyphened or not bounded):
         return True
+    if after is not None and hyphened and after.words in ("job", "task", "project", "session", "batch", "run"):
+        return True
     if after is not None and after.words in ("ago", "old", "from", "later than usual", "away"):
         return True
     begin = at - 1
@@ -118,7 +120,7 @@ def _is_content(scene: Scene, at: int, before: list[Atom]) -> bool:
 
 def _bound(scene: Scene, limit: Limit, before: list[Atom], after: list[Atom]) -> None:
     """Set which bound a limit is, and how firm, from the marks around it."""
-    negated = False
+    negated = _carries_denial(scene, limit.at)
     for index, atom in enumerate(before):
         kind = atom.kind
         if kind == "neg" or (kind == "hard" and atom.words in _NEGATED):
@@ -142,6 +144,18 @@ def _bound(scene: Scene, limit: Limit, before: list[Atom], after: list[Atom]) ->
     if before and before[-1].words in ("instead of", "rather than", "as opposed to"):
         limit.stands = False
     _bound_behind(limit, after)
+
+
+def _carries_denial(scene: Scene, at: int) -> bool:
+    """Whether a denial goes on over "or": "don't run past 40 seconds or past 30 cents"."""
+    segment = scene.segment(at)
+    if segment.opener not in ("or", "nor") or segment.first < 1 or scene.atoms[segment.first].value != "over":
+        return False
+    before = scene.segment(segment.first - 1)
+    return before.sentence == segment.sentence and any(
+        atom.kind == "neg" or (atom.kind == "hard" and atom.words in _NEGATED)
+        for atom in scene.atoms[max(before.first, before.end - 16) : before.end]
+    )
 
 
 def _describe(limit: Limit, atom: Atom) -> None:

@@ -126,6 +126,8 @@ def _figures_at(tokens: list[Token], at: int) -> Number:
         if slash.text == "/" and slash.glued and below.glued and below.text in ("2", "3", "4"):
             parts = int(below.text)
             over, under, end = over * parts + figures(following.text)[0], parts, end + 3
+    if under != 1 and _word(tokens, end) == "of" and _word(tokens, end + 1) in _ARTICLES:
+        end += 2  # "3/4 of a minute"
     return _scaled(tokens, Number(over, under, end, huge=huge))
 
 
@@ -153,7 +155,7 @@ def _and_a_part(tokens: list[Token], at: int) -> tuple[int, int, int] | None:
     if _word(tokens, at) in _ARTICLES or _word(tokens, at) in ("one", "un", "una", "uma"):
         at += 1
     fraction = _FRACTIONS.get(_word(tokens, at))
-    if _word(tokens, at + 1) in _ARTICLES:
+    if _word(tokens, at + 1) in _ARTICLES or (_word(tokens, at + 1) == "of" and _word(tokens, at + 2) in _ARTICLES):
         return None  # "fifty cents and half a minute": the half is another amount's
     return (*fraction, at + 1) if fraction and _word(tokens, at) != "second" else None
 

@@ -20,9 +20,7 @@ def ranked(scene: Scene, active: list[int], items: list[int]) -> list[Leaning]:
     preferred = any(atoms[at].words.endswith("prefer") for at in active if at < first) and any(
         atoms[at].words in ("to", "over") for at in between
     )
-    numbered = any(atoms[at].kind == "first" and atoms[at].value == "list" for at in active if at < first)
-    between_all = [at for at in active if first < at < things[-1]]
-    exact = any(atoms[at].quantity is not None for at in (between_all if numbered else active))
+    exact = any(atoms[at].quantity is not None for at in active if first < at < things[-1])
     listed = any(atoms[at].kind == "rank" or (atoms[at].kind == "then" and at > first) for at in active) and not exact
     leads = any(atoms[at].kind == "first" for at in active if at < things[1]) and not exact
     if (kinds & {"nokey", "nocare"}) or not (over or under or preferred or listed or leads):

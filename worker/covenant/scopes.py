@@ -87,6 +87,8 @@ _TOKENS = (
     "per one million|per 1 mio tokens|/ mio tokens|per tokens million"
 )
 _TOTAL = (
+    "all of it together|all of this together|all of that together|everything together|all calls together|"
+    "all requests together|"
     "total|combined cost|combined spend|combined budget|aggregate cost|lifetime budget|in total|overall|"
     "altogether|all together|all in all|in all|all told|all up|combined|for everything|"
     "for the whole project|for the entire project|for the project|for this project|for the whole job|"

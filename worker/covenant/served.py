@@ -59,9 +59,12 @@ def served_policy(reading: Reading, lenient: bool = False) -> Served:
     Raises: UnreadableCovenant naming the words that can't be read, and how to say them.
     """
     problems = tuple(_problems(reading))
-    if problems and not lenient:
-        raise UnreadableCovenant("; ".join(problems[:MAX_PROBLEMS]), param="covenant")
+    above = tuple(_excessive(reading))
+    if (problems or above) and not lenient:
+        said = (*problems, *(f"{words} is too much: {most}" for words, most in above))
+        raise UnreadableCovenant("; ".join(said[:MAX_PROBLEMS]), param="covenant")
     warnings = [f"left out: {problem}" for problem in problems]
+    warnings += [f"{words} is cut down: {most}" for words, most in above]
     for flag in reading.policy.flags:
         if flag in _NOTES:
             warnings += [f"{words} {_NOTES[flag]}" for words in _quoted(reading, flag)]
@@ -122,6 +125,14 @@ def _problems(reading: Reading) -> Iterator[str]:
             yield f"{words} {_PROBLEMS['invalid']}"
 
 
+def _excessive(reading: Reading) -> Iterator[tuple[str, str]]:
+    """What no limit may be above: the words, and the most they could have said."""
+    if (reading.policy.budget_usd_micros or 0) > MAX_BUDGET_USD_MICROS:
+        yield from ((words, "a budget is at most 1000000000 dollars") for words in _quoted(reading, "budget_usd"))
+    if (reading.policy.deadline_us or 0) > MAX_DEADLINE_US:
+        yield from ((words, "a deadline is at most 31 days") for words in _quoted(reading, "deadline_s"))
+
+
 def _quoted(reading: Reading, what: str) -> list[str]:
     """The words a flag or a field came from, quoted; all of them if no clause says which."""
     found = [
@@ -137,7 +148,8 @@ def _shortened(words: str) -> str:
 
 
 def _bounded(policy: Policy) -> Policy:
-    """The policy within the bounds an object has too: a larger limit is cut down, a scope without a budget dropped."""
+    """The policy within the bounds an object has too: a lenient caller's larger limit is cut down, a scope without a
+    budget dropped."""
     budget, deadline = policy.budget_usd_micros, policy.deadline_us
     return replace(
         policy,

@@ -8,8 +8,9 @@ may cost. Quoted words are always the task's.
 from __future__ import annotations
 
 from worker.covenant.atoms import UNKNOWN, Atom
-from worker.covenant.lexer import Token
+from worker.covenant.lexer import MARK, Token
 from worker.covenant.reentry import is_a_price, reentry
+from worker.covenant.riddles import silence_riddles
 from worker.covenant.scene import ASK, INFO, TALE, TASK, WORLD, Scene, Segment
 
 _BREAKS = frozenset((",", ";", "(", ")", "joint"))
@@ -82,6 +83,7 @@ def scene_of(tokens: list[Token], atoms: list[Atom]) -> Scene:
         if segment.live_from is not None:
             for at in range(segment.live_from, segment.end):
                 scene.live[at] = not quoted[at]
+    silence_riddles(scene)
     scene.fixes = [at for at, atom in enumerate(atoms) if atom.kind in ("fix", "neg") and _is_fix(scene, at)]
     return scene
 
@@ -112,17 +114,20 @@ def _quoted(tokens: list[Token], atoms: list[Atom]) -> list[bool]:
     """Which atoms stand in quotation marks that are closed; quotes around the whole text say nothing."""
     quoted = [False] * len(atoms)
     opened: dict[str, int] = {}
-    keyed = not any(atom.kind in (TASK, ASK) for atom in atoms[:_LONGEST_LABEL])
+    keyed = True
     for at, atom in enumerate(atoms):
+        if not opened and atom.kind in (TASK, ASK, "."):
+            keyed = atom.kind == "."
         if atom.kind not in ('"', "'"):
             continue
         begun = opened.pop(atom.words, None)
-        if atom.kind == "'" and begun is None and tokens[atom.first].glued:
+        if atom.kind == "'" and begun is None and tokens[atom.first].glued and tokens[atom.first - 1].kind != MARK:
             continue
         if begun is None:
             opened[atom.words] = at
         elif keyed and _is_pair(atoms, begun, at):
-            continue
+            for mark in (begun, at):
+                atoms[mark] = atoms[mark]._replace(kind="rest")
         elif begun > 0 or at < len(atoms) - 2:
             quoted[begun : at + 1] = [True] * (at + 1 - begun)
     return quoted
@@ -134,7 +139,7 @@ def _is_pair(atoms: list[Atom], begun: int, at: int) -> bool:
         return True
     if begun < 2 or atoms[begun - 1].kind != ":":
         return False
-    return atoms[begun - 2].kind in ("dim", "need", "noun", '"', "'")
+    return atoms[begun - 2].kind in ("dim", "need", "noun") or atoms[begun - 2].words in ('"', "'")
 
 
 def _segments(tokens: list[Token], atoms: list[Atom]) -> list[Segment]:
@@ -238,6 +243,8 @@ def _tells(scene: Scene, segment: Segment, lead: int) -> bool:
     atom = scene.atoms[lead]
     following = lead + 1
     if atom.kind == "dim":
+        if scene.words(following) == "at" and scene.words(following + 1) in ("work", "school", "office", "the office"):
+            return True
         if scene.words(following) != "for" or following >= segment.end:
             return False
     elif atom.words not in _POSSESSING:
@@ -295,7 +302,7 @@ def _resumes(scene: Scene, segment: Segment, lead: int, mood: str, number: int) 
         if kind in ("dim", "do") and (mood == TALE or atoms[lead].words in _TOLD):
             return bounded
         return firm or (kind in ("money", "time") and bounded)
-    if segment.opener == ":" and (unknown or kind in ("absolute", "vague")):
+    if segment.opener == ":" and (unknown or any(atom.kind in ("absolute", "vague", "day") for atom in inside)):
         return False
     if unknown:
         follows = atoms[lead + 1].kind if lead + 1 < segment.end else ""

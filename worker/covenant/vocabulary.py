@@ -20,6 +20,9 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
         "or fewer|or below|or faster|or quicker|or sooner|or cheaper|or lower|and no more|and not more|"
         "not a penny more|and not a cent more|and not a second more|not a second more|not a cent more|and that's it|"
         "and that is it|the most|as much as|the max|the maximum|sub|cheaper than|faster than|quicker than|"
+        "and no more than|and not more than|but no more than|but not more than|"
+        "stops at|stop at|ends at|tops out at|maxes out at|is capped at|runs out at|stay clear of|keep clear of|shy of|"
+        "stay shy of|short of|just under|well under|"
         "sooner than|shorter than|stay under|stay below|keep under|keep below|spending limit|time limit of|"
         "cost limit of|to the max|maximum of|max of|a maximum of|a max of|an upper limit of|upto|uptill|cutoff|"
         "cut off|<|<=|≤|=<|⩽|top out at|topping out at|maxing out at|max out at|not over|nothing over|nothing above|"
@@ -154,6 +157,8 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
     (
         "dim",
         "priority",
+        "nothing matters more than|nothing is more important than|nothing's more important than|nothing comes before|"
+        "there is nothing more important than|nothing counts more than|matters most is|"
         "priority|priorities|mode|optimize for|optimise for|optimized for|optimised for|optimise|optimize|"
         "optimizing for|optimising for|prioritize|prioritise|prioritizing|prioritising|focus on|focus|emphasis on|"
         "emphasis|favor|favour|top priority|main priority|number one priority|first priority|highest priority|"
@@ -319,6 +324,7 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
     (
         "too",
         "",
+        "useless|is useless|pointless|is pointless|worthless|no use|is no use|of no use|of no use to me|no good to me|"
         "too much|too long|too slow|too expensive|unacceptable|not acceptable|isn't acceptable|not ok|not okay|"
         "isn't ok|not allowed|forbidden|out of the question|is out|a no go|no go|not an option|isn't an option|"
         "excessive|too late|too costly|too pricey|prohibited|intolerable|won't work|does not work|doesn't work|"
@@ -332,7 +338,8 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
     (
         "rank",
         "",
-        "i rank them|i rank these|i'd rank them|we rank them|ranking|my ranking|our ranking|rank order|in order of preference|"
+        "i rank them|i rank these|i'd rank them|we rank them|ranking|my ranking|our ranking|rank order|"
+        "in order of preference|"
         "order of preference|order of importance|ranked by importance|ranked by priority|by importance|by priority|"
         "most important first|from most to least important|most to least important|from first to last|my order|"
         "priorities ranked|priorities in order|priority ranking|priority list|priority order|sorted by importance|"

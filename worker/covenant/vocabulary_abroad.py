@@ -6,6 +6,7 @@ ABROAD: tuple[tuple[str, str, str], ...] = (
     (
         "upper",
         "",
+        "bis|bis spatestens|spatestens|spatestens in|fino alle|hasta las|ate as|uiterlijk|au plus tard|a mas tardar|"
         "hochstens|hoechstens|maximal|maximale|maximaler|maximales|bis zu|nicht mehr als|weniger als|unter|unterhalb|"
         "innerhalb|innerhalb von|binnen|limit von|obergrenze|nicht langer als|nicht uber|au plus|au maximum|"
         "maximum de|moins de|pas plus de|jusqu'a|en moins de|dans les|plafond|plafond de|limite|limite de|"

@@ -82,6 +82,9 @@ ASKED: tuple[tuple[str, str, str], ...] = (
     (
         "prio",
         "balanced",
+        "find a balance|find the balance|find me a balance|find a good balance|find the right balance|"
+        "find a compromise|"
+        "find a middle ground|find me a middle ground|find a good middle ground|find me a good middle ground|"
         "balanced|balance|balancing|a balance|good balance|strike a balance|a good balance|balanced approach|"
         "balanced mode|middle of the road|well balanced|happy medium|even handed|evenly balanced|equal weight|"
         "equally important|equal priority|reasonable balance|fair balance|middle ground|compromise|trade off|"

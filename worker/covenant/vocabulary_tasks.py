@@ -71,7 +71,8 @@ TASKS: tuple[tuple[str, str, str], ...] = (
     (
         "polite",
         "",
-        "gimme|gotta|wanna|gonna|lemme|ya|u|ur|yo|bro|dude|pal|y'all|kay|k|whatever's|whichever is|whichever's|whatever is|"
+        "gimme|gotta|wanna|gonna|lemme|ya|u|ur|yo|bro|dude|pal|y'all|kay|k|"
+        "whatever's|whichever is|whichever's|whatever is|"
         "real|actual|true|genuine|current|own|i'd say|i would say|as soon as|give me|give us|get me|i need|i want|"
         "we need|we want|need|want|please|pls|plz|kindly|hi|hi there|hello|hello there|hey|hey there|thanks|"
         "thank you|thx|ty|cheers|dear|ok|okay|so|well|yes|yeah|yep|sure|right|alright|now|also|and|but|note|fyi|btw|"

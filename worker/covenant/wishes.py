@@ -71,6 +71,8 @@ def wishes_of(scene: Scene) -> list[Wish]:
                 found.append(wish)
         elif atom.kind == "noun" and _is_carried(scene, at):
             found.append(Wish("requirement.named", "requirements", atom.value, atom.first, atom.end))
+        elif atom.kind == "host" and atom.words in ("storage", "stored") and _is_valued_no(scene, at):
+            found.append(Wish("requirement.named", "requirements", "no_logging", atom.first, atom.end))
         elif atom.kind == "strip":
             found.extend(_stripped(scene, at))
         elif atom.kind == "leave":
@@ -134,7 +136,7 @@ def _place_mode(scene: Scene, at: int, mode: str) -> str:
     before = scene.atoms[max(segment.first, at - 10) : at]
     if mode and _goes_on(scene, segment.first, at, inside):
         return mode
-    if _is_speakers(scene, segment.first, at):
+    if _is_speakers(scene, at):
         return ""
     out = any(atom.kind == "out" or atom.words in ("beyond", "instead of", "rather than") for atom in before)
     leave = any(atom.kind == "leave" for atom in before)
@@ -149,16 +151,22 @@ def _place_mode(scene: Scene, at: int, mode: str) -> str:
     return "out" if negated != out else "in"
 
 
-def _is_speakers(scene: Scene, first: int, at: int) -> bool:
+def _is_speakers(scene: Scene, at: int) -> bool:
     """Whether a place is where the speaker is, not the data: "I live in Canada", "we're from Spain"."""
-    words = [token.text for token in scene.tokens[scene.atoms[max(first, at - 8)].first : scene.atoms[at].first]]
+    sentence, first = scene.sentence(at), at
+    while first > 0 and at - first < _SPEAKER_REACH and scene.sentence(first - 1) == sentence:
+        first -= 1
+    words = [token.text for token in scene.tokens[scene.atoms[first].first : scene.atoms[at].first]]
     subject = next((index for index, word in enumerate(words) if word in _SPEAKERS), None)
     if subject is None:
         return False
     verb = next((word for word in words[subject + 1 : subject + 4] if word in _DWELLING), None)
-    return verb is not None or (words[subject] in ("i'm", "we're", "he's", "she's") and words[-1] in ("in", "from"))
+    return verb is not None or (
+        words[subject][-3:] in ("i'm", "'re", "e's") and words[subject + 1 :][:1] in (["in"], ["from"])
+    )
 
 
+_SPEAKER_REACH = 6
 _SPEAKERS = frozenset(
     str.split(
         "i we i'm we're i've we've he she he's she's family wife husband mother father friend boss brother sister"
@@ -166,7 +174,8 @@ _SPEAKERS = frozenset(
 )
 _DWELLING = frozenset(
     str.split(
-        "live lives living lived am are from born moved moving travel travelling traveling flying fly visiting grew"
+        "live lives living lived am are from born work works working study moved moving travel travelling traveling "
+        "flying fly visiting grew"
     )
 )
 

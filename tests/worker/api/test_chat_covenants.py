@@ -50,6 +50,24 @@ async def test_words_are_read_in_the_body_and_in_the_header(harpoon: Application
     assert seen == {"priority=max_security; budget_usd=2; deadline_s=30"}
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("5 euros", "EUR"),
+        ("$2 billion", "at most 1000000000 dollars"),
+        ("$1, within 40 days", "at most 31 days"),
+        ("$99999999999", "can't be a limit"),
+    ],
+)
+async def test_a_limit_that_cannot_be_kept_is_refused_before_anything_runs(
+    harpoon: Application, words: str, told: str
+) -> None:
+    answer = await chat(harpoon, ask(covenant=words))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unreadable_covenant")
+    assert told in answer.json()["error"]["message"]
+    assert (await chat(harpoon, ask(covenant=words), **LENIENT)).status_code == 200
+
+
 async def test_a_header_in_utf_8_is_read_as_it_was_meant(harpoon: Application) -> None:
     for value in ("0,50 $ höchstens", "٢ dollars at most"):
         answer = await chat(harpoon, ask(), (b"x-harpoon-covenant", value.encode()))

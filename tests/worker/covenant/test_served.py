@@ -111,11 +111,41 @@ def test_no_time_at_all_is_no_limit_to_serve_under() -> None:
     assert served_policy(reading, True).policy == NO_COVENANT
 
 
-def test_limits_beyond_all_bounds_become_the_bounds() -> None:
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("$2 billion, 5s", "at most 1000000000 dollars"),
+        ("max 1,000,000,000.01 dollars", "at most 1000000000 dollars"),
+        ("within 32 days", "at most 31 days"),
+        ("$1, 6 weeks", "at most 31 days"),
+    ],
+)
+def test_limits_beyond_all_bounds_are_refused_as_an_objects_are(text: str, told: str) -> None:
+    with pytest.raises(UnreadableCovenant, match=told) as caught:
+        serve_words(text)
+    assert (caught.value.status, caught.value.param) == (422, "covenant")
+
+
+def test_limits_beyond_all_bounds_become_the_bounds_for_a_lenient_caller() -> None:
     policy = Policy(budget_usd_micros=10**30, deadline_us=10**30)
     clause = Clause("budget.limit", "budget_usd", "lots", 0, 4)
-    served, _ = served_policy(Reading("lots", policy, None, (clause,)))
+    served, warnings = served_policy(Reading("lots", policy, None, (clause,)), True)
     assert served == replace(policy, budget_usd_micros=MAX_BUDGET_USD_MICROS, deadline_us=MAX_DEADLINE_US)
+    assert warnings == (
+        '"lots" is cut down: a budget is at most 1000000000 dollars',
+        '"lots" is cut down: a deadline is at most 31 days',
+    )
+
+
+@pytest.mark.parametrize("text", ["$1,000,000,000", "31 days"])
+def test_limits_at_their_bounds_are_served(text: str) -> None:
+    assert serve_words(text).warnings == ()
+
+
+@pytest.mark.parametrize("text", ["5 euros", "max 20 EUR, 10 seconds", "£3 a request", "100 рублей", "予算500円"])
+def test_a_foreign_budget_in_words_is_refused(text: str) -> None:
+    with pytest.raises(UnreadableCovenant, match="currencies are never converted"):
+        serve_words(text)
 
 
 def test_words_that_set_no_limit_are_served_and_told() -> None:

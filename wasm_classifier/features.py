@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from wasm_classifier import lexicon
+from wasm_classifier.choices import is_worded, numbers_of, pasted_bytes, read_choices
+from wasm_classifier.domain import domain_index
+from wasm_classifier.personal import has_personal_data
 
 #: Everything but the length is counted in this many leading bytes, so a 1 MB text costs what an 8 KiB text costs.
 WINDOW_BYTES: Final = 8192
@@ -104,6 +107,18 @@ class Features(NamedTuple):
     long_form: int
     asked_items: int  # "top 5" is 5; 0 where nothing is asked
     asked_words: int  # "three paragraphs" in words; 0 where nothing is asked
+    statement: int  # different words of lexicon.STATEMENT
+    spelled_number: int  # different words of lexicon.SPELLED_NUMBER
+    choice_count: int  # the rest is of the listed choices; wasm_classifier/choices.py says what a choice is
+    numeric_choice_count: int  # choices with a digit
+    shortest_choice_bytes: int
+    choice_word_count: int
+    distinct_choice_word_count: int
+    stem_bytes: int  # bytes before the first choice; all bytes where there are none
+    stem_quantity_count: int  # numbers and spelled numbers before the first choice; 0 without two wordy choices
+    pasted_bytes: int  # bytes of long lines before the ask, looked for before the first choice
+    domain: int  # a place in domain.DOMAINS
+    personal: int  # 1 where personal.has_personal_data says so, else 0
 
 
 def extract(text: bytes) -> Features:
@@ -128,13 +143,14 @@ def extract(text: bytes) -> Features:
     shape = b"\n" + window.translate(_SHAPE, b" \t")
     options = shape.count(b"\nA.")
     markers = window.count(b"\n- ") + window.count(b"\n* ") + window.startswith((b"- ", b"* "))
+    digits = size - len(window.translate(None, _DIGITS))
     counts = (
         len(text),
         len(words),
         sentences,
         questions,
         window.count(b"\n") + 1 if size else 0,
-        size - len(window.translate(None, _DIGITS)),
+        digits,
         len(window.translate(_NUMBERS).split()),
         window.count(b"```"),
         size - len(window.translate(None, _BRACKETS)),
@@ -145,8 +161,42 @@ def extract(text: bytes) -> Features:
         *_group_counts(hits),
         _asked_items(words, hits),
         _asked_words(words, hits),
+        len(lexicon.STATEMENT & hits),
+        len(lexicon.SPELLED_NUMBER & hits),
+        *_of_lines(window, len(text)),
+        domain_index(words),
+        int(has_personal_data(window)),
     )
     return Features._make(counts)
+
+
+def words_of(part: bytes) -> list[bytes]:
+    """The words of a part of a text, folded: runs of ASCII letters in lower case, digits and non-ASCII bytes."""
+    return (part if part.isascii() else _part_words(part, part)).translate(_FOLD, b"'").split()
+
+
+def _of_lines(window: bytes, byte_count: int) -> tuple[int, ...]:
+    """The fields `choice_count` to `pasted_bytes`."""
+    if b"\n" not in window:
+        return (0, 0, 0, 0, 0, byte_count, 0, 0)
+    choices = read_choices(window)
+    if not choices.texts:
+        return (0, 0, 0, 0, 0, byte_count, 0, pasted_bytes(window))
+    listed = words_of(b"\n".join(choices.texts))
+    numeric = sum([text.translate(None, _DIGITS) != text for text in choices.texts])
+    quantities, stem = 0, window[: choices.at]
+    if is_worded(len(choices.texts), numeric):
+        quantities = numbers_of(stem) + sum([word in lexicon.SPELLED_NUMBER for word in words_of(stem)])
+    return (
+        len(choices.texts),
+        numeric,
+        min([len(text) for text in choices.texts]),
+        len(listed),
+        len(set(listed)),
+        choices.at,
+        quantities,
+        pasted_bytes(stem),
+    )
 
 
 _NO_GROUP: Final = (0,) * len(lexicon.COUNTED)

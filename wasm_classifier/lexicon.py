@@ -122,6 +122,14 @@ NUMBER_WORDS: Final[dict[bytes, int]] = {
     b"hundred": 100,
 }
 
+#: The question is over statements to be judged: "which of the following is true", "both", "neither".
+STATEMENT: Final = _words("statement statements following true false correct correctly incorrect both neither")
+#: Spelled amounts. "one" is left out: it is a pronoun more often than a number.
+SPELLED_NUMBER: Final = _words(
+    "two three four five six seven eight nine ten eleven twelve dozen twenty thirty forty fifty hundred",
+    "half third quarter twice double triple thrice",
+)
+
 #: The groups with a field of their own in `features.Features`, in the order of those fields.
 COUNTED: Final = (
     REASONING,
@@ -143,4 +151,4 @@ COUNTED: Final = (
     LONG_FORM,
 )
 #: Every word that means anything here: one intersection with it leaves a handful of words to sort into groups.
-KEYWORDS: Final = frozenset().union(*COUNTED, COUNT_LEADER, WORDS_PER_UNIT)
+KEYWORDS: Final = frozenset().union(*COUNTED, COUNT_LEADER, WORDS_PER_UNIT, STATEMENT, SPELLED_NUMBER)

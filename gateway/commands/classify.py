@@ -69,7 +69,7 @@ def _members(line: JsonObject) -> Mapping[str, str]:
 
 def _show(text: str, score: Score) -> None:
     from wasm_classifier.features import extract
-    from wasm_classifier.reference import COMPLEX_FROM_PPM, MODERATE_FROM_PPM, P_CEILING, P_FLOOR, WEIGHTS
+    from wasm_classifier.reference import COMPLEX_FROM_PPM, MODERATE_FROM_PPM, P_FLOOR, terms
     from worker.money import usd_text
 
     bounds = f"moderate from {usd_text(MODERATE_FROM_PPM)}, complex from {usd_text(COMPLEX_FROM_PPM)}"
@@ -82,15 +82,16 @@ def _show(text: str, score: Score) -> None:
             ("engine", score.model_version),
         ]
     )
-    found = extract(text.encode("utf-8", "surrogatepass"))._asdict()
-    shares: dict[str, int] = {}
-    for name, cap, weight in WEIGHTS:
-        shares[name] = shares.get(name, 0) + min(found[name], cap) * weight
-    strongest = sorted(((share, name) for name, share in shares.items() if share), reverse=True)[:FEATURES_SHOWN]
-    rows = [(name.replace("_", " "), str(found[name]), f"+{usd_text(share)}") for share, name in strongest]
-    rest = score.p_small_fails_ppm - sum(shares.values()) - P_FLOOR
-    is_cut = score.p_small_fails_ppm == P_CEILING
-    rows.append(("length and questions", f"{found['byte_count']} bytes", "-" if is_cut else f"+{usd_text(rest)}"))
+    features = extract(text.encode("utf-8", "surrogatepass"))
+    found = sorted(terms(features), key=lambda term: -term[2])[:FEATURES_SHOWN]
+    rows = [
+        (
+            name.replace("_", " "),
+            f"{count} of {features.byte_count} bytes" if name == "effective_bytes" else str(count),
+            f"+{usd_text(share)}",
+        )
+        for name, count, share in found
+    ]
     rows.append(("(whatever the text)", "", f"+{usd_text(P_FLOOR)}"))
     write_line()
     write_table((Column("what speaks for it"), Column("found", right=True), Column("adds")), rows)

@@ -117,7 +117,13 @@ def test_asked_amounts(text: bytes, items: int, words: int) -> None:
 def test_beyond_the_window_only_the_length_counts() -> None:
     window = (b"Plain words, 1 + 1; " * WINDOW_BYTES)[: WINDOW_BYTES - 1] + b" "
     tail = b" analyze compare ``` ? 2+2 \n- x" * 40_000
-    assert extract(window + tail) == extract(window)._replace(byte_count=len(window) + len(tail))
+    size = len(window) + len(tail)
+    assert extract(window + tail) == extract(window)._replace(byte_count=size, stem_bytes=size)
+
+
+def test_statements_and_spelled_numbers_are_counted_as_different_words() -> None:
+    features = extract(b"Which of the following statements is true: both, both or neither of the two dozen?")
+    assert (features.statement, features.spelled_number) == (5, 2)
 
 
 @given(st.binary(max_size=600))

@@ -12,7 +12,7 @@ from worker.classification import Classification
 
 #: What each count is called; those that never raise the score have no name here.
 _NAMES = {
-    "byte_count": "its length",
+    "effective_bytes": "its length",
     "reasoning": "words that ask for judgement",
     "explaining": "words that ask for an explanation",
     "multi_step": "several steps",
@@ -26,7 +26,7 @@ _NAMES = {
     "list_marker_count": "its lists",
     "fence_count": "quoted code",
     "math_sign_count": "signs of mathematics",
-    "question_count": "further questions",
+    "further_questions": "further questions",
 }
 #: How many of the strongest reasons are told.
 _MOST_REASONS = 3
@@ -63,11 +63,5 @@ def reasoning(classification: Classification, text: bytes) -> str:
 
 def _gains(features: Features) -> list[tuple[int, str]]:
     """What each count adds to the score, in ppm, the largest first."""
-    nothing = Features(*(0,) * len(Features._fields))
-    least = reference.p_small_fails_ppm(nothing)
-    found = []
-    for name, count in zip(Features._fields, features, strict=True):
-        gain = reference.p_small_fails_ppm(nothing._replace(**{name: count})) - least
-        if gain >= 5_000:
-            found.append((gain, _NAMES.get(name, name.replace("_", " "))))
-    return sorted(found, key=lambda one: (-one[0], one[1]))
+    found = [(ppm, _NAMES.get(name, name.replace("_", " "))) for name, _, ppm in reference.terms(features)]
+    return sorted([gain for gain in found if gain[0] >= 5_000], key=lambda one: (-one[0], one[1]))

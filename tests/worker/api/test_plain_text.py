@@ -70,7 +70,7 @@ async def test_complexity_is_the_score_as_text_and_follows_the_text(harpoon: App
     for one in found:
         assert abs(float(one["complexity"]) - one["score"]) <= 0.005
         assert one["category"] == ("complex" if one["class"] == "complex" else "simple")
-        assert one["engine"] == {"model_version": "reference-1", "scorer": "ReferenceScorer"}
+        assert one["engine"] == {"model_version": "reference-2", "scorer": "ReferenceScorer"}
 
 
 async def test_a_moderate_text_is_not_called_complex(harpoon: Application) -> None:

@@ -20,8 +20,9 @@ from worker.covenant.scopes import ONLY_AFTER_MONEY, SCOPES
 from worker.covenant.written import MONEY, Written
 
 _WHOLE = 1_000_000
-_LONGEST_SCOPE = 6
-_AND = frozenset(str.split("and und et y e en i con"))
+#: First word of a scope -> the words of the longest one that begins with it.
+_LONGEST_SCOPES: dict[str, int] = dict(sorted((phrase.split()[0], len(phrase.split())) for phrase in SCOPES))
+_AND = frozenset(str.split("and n und et y e en i con"))
 #: What may follow cents that are named without their unit: "a buck fifty and ...", "two dollars ten max".
 _BEHIND_CENTS = frozenset(
     (*_AND, *str.split("or max maximum tops for at per with within in each total altogether but"))
@@ -76,7 +77,9 @@ def _after_unit(tokens: list[Token], at: int, code: str, worth: int) -> Written 
         )
     if end < len(tokens) and SIGNS.get(tokens[end].text) == code and tokens[end].glued:
         money = money._replace(end=end + 1)
-    return money._replace(vague=number.vague, invalid=number.huge, negative=negative)
+    if number.vague or number.huge or negative:
+        return money._replace(vague=number.vague, invalid=number.huge, negative=negative)
+    return money
 
 
 def _short_million(tokens: list[Token], number: Number) -> Number:
@@ -201,11 +204,25 @@ def _is_a_part(tokens: list[Token], at: int) -> bool:
 def _grand(tokens: list[Token], at: int, number: Number) -> Written | None:
     """ "a grand", "two grand": a thousand dollars when no other money follows."""
     last = tokens[number.end - 1].text
-    if last == "grand" and number.scaled | number.spelled:
-        return Written(MONEY, number.over * _WHOLE, number.under, number.end, _WHOLE, "USD")
-    if tokens[at].text == "a" and number.end < len(tokens) and tokens[number.end].text == "grand":
-        return Written(MONEY, 1000 * _WHOLE, 1, number.end + 1, _WHOLE, "USD")
-    return None
+    if last != "grand" or not number.scaled | number.spelled or _is_whole(tokens, number.end):
+        return None
+    over, under, end = number.over, number.under, number.end
+    part = part_after_unit(tokens, end)
+    if part is not None and not _has_unit(tokens, part[2]):
+        over, under, end = over * part[1] + 1000 * part[0] * under, under * part[1], part[2]
+    else:
+        joined = end < len(tokens) and tokens[end].text in _AND
+        rest = number_at(tokens, end + joined)
+        if rest is not None and rest.under == 1 and 1 < rest.over < 1000 and not rest.vague:
+            named = rest.end < len(tokens) and tokens[rest.end].text in DOLLARS
+            if named or (rest.spelled and not joined and not _has_unit(tokens, rest.end)):
+                over, end = over + rest.over * under, rest.end + named  # "two grand five hundred"
+    return Written(MONEY, over * _WHOLE, under, end, _WHOLE, "USD")
+
+
+def _is_whole(tokens: list[Token], at: int) -> bool:
+    """Whether "a grand" goes on as something that is large: "a grand total of $5"."""
+    return at < len(tokens) and tokens[at].text in ("total", "sum", "scheme", "plan", "tour", "finale", "piano")
 
 
 def _with_cents(tokens: list[Token], money: Written) -> Written:
@@ -307,7 +324,8 @@ def _scoped(tokens: list[Token], money: Written) -> Written:
 
 
 def _scope_at(tokens: list[Token], at: int) -> tuple[str, int] | None:
-    for length in range(min(_LONGEST_SCOPE, len(tokens) - at), 0, -1):
+    longest = _LONGEST_SCOPES.get(tokens[at].text, 0) if at < len(tokens) else 0
+    for length in range(min(longest, len(tokens) - at), 0, -1):
         words = " ".join([token.text for token in tokens[at : at + length]])
         scope = SCOPES.get(words)
         if scope is None:

@@ -22,6 +22,7 @@ from worker.covenant.vocabulary_flagged import FLAGGED
 from worker.covenant.vocabulary_tasks import TASKS
 
 UNKNOWN = "?"
+_UNKNOWN = (UNKNOWN, "")
 _MARKS = {
     ",": ",",
     ";": ";",
@@ -54,7 +55,7 @@ _MARKS = {
     "'": "'",
 }
 _JOINTS = frozenset(
-    str.split("and but plus while though or y et und en e i ou oder o pero mais ma maar ale con with mit avec met")
+    str.split("and n but plus while though or y et und en e i ou oder o pero mais ma maar ale con with mit avec met")
 )
 
 
@@ -87,13 +88,19 @@ _ENTRIES: dict[str, tuple[str, str]] = {
     **{phrase: ("scope", scope) for phrase, scope in SCOPES.items() if phrase not in ONLY_AFTER_MONEY},
 }
 _LONGEST: dict[str, int] = dict(sorted((phrase.split()[0], len(phrase.split())) for phrase in _ENTRIES))
+_LONGEST_OF_PAIR: dict[str, int] = dict(
+    sorted((" ".join(phrase.split()[:2]), len(phrase.split())) for phrase in _ENTRIES if " " in phrase)
+)
 #: Single words of the vocabulary, which no typo is mended to or from another of.
 KNOWN_WORDS = frozenset(word for phrase in _ENTRIES for word in phrase.split())
 
 
 def atoms_of(tokens: list[Token]) -> list[Atom]:
     """The atoms of a text, in order, covering every token."""
-    tokens = [_mended(token, tokens[at - 1] if at else None) for at, token in enumerate(tokens)]
+    tokens = [
+        token if token.kind != WORD or token.text in KNOWN_WORDS else _mended(token, tokens[at - 1] if at else None)
+        for at, token in enumerate(tokens)
+    ]
     words = [token.text for token in tokens]
     marks = list_marks(words, tokens)
     if marks and not all(_is_ranked(words, end) for end, _ in marks.values()):
@@ -101,7 +108,13 @@ def atoms_of(tokens: list[Token]) -> list[Atom]:
     found: list[Atom] = []
     at = 0
     while at < len(tokens):
-        if at in marks:
+        word, token = words[at], tokens[at]
+        longest = _LONGEST.get(word, 0)
+        if longest < 2 and token.kind == WORD and not marks and len(word) != 2 and not begins_quantity(token):
+            # Most words: no phrase, no amount and no code begins with them.
+            kind, value = _ENTRIES[word] if longest else _UNKNOWN
+            atom = tuple.__new__(Atom, (kind, value, word, at, at + 1, None))
+        elif at in marks:
             end, number = marks[at]
             atom = Atom("first" if number == 1 else "then", "list", " ".join(words[at:end]), at, end)
         else:
@@ -140,13 +153,26 @@ def _is_dashed_label(words: list[str], at: int, found: list[Atom]) -> bool:
 _OPENING = frozenset((",", ";", ".", "(", "joint", "and"))
 
 
+#: "limit's 12 USD": a noun of the covenant with its "is".
+_SHORTENED = frozenset(
+    f"{noun}'s"
+    for noun in str.split(
+        "budget limit cap max maximum min minimum ceiling deadline timeout latency cost price spend priority quality "
+        "security time target goal accuracy privacy speed residency region location currency"
+    )
+)
+
+
 def _mended(token: Token, before: Token | None) -> Token:
-    if before is not None and token.kind == WORD and (before.kind == NUMBER or before.text in NUMBER_WORDS):
+    """A word the vocabulary does not have, with its slip mended if it is one."""
+    if before is not None and (before.kind == NUMBER or before.text in NUMBER_WORDS):
         unit = mended_unit(token.text)
-        if unit is not None and token.text not in KNOWN_WORDS:
+        if unit is not None:
             return token._replace(text=unit)
-    if token.kind != WORD or len(token.text) < 4 or token.text in KNOWN_WORDS:
+    if len(token.text) < 4:
         return token
+    if token.text in _SHORTENED:
+        return token._replace(text=token.text[:-2])
     word = mended(token.text)
     return token._replace(text=word) if word else token
 
@@ -155,7 +181,7 @@ def _atom_at(tokens: list[Token], words: list[str], at: int, found: list[Atom]) 
     token = tokens[at]
     quantity = quantity_at(tokens, at) if begins_quantity(token) else None
     length, entry = _phrase_at(words, at)
-    place = _code_at(tokens, at, found)
+    place = _code_at(tokens, at, found) if len(token.text) == 2 and token.kind == WORD else None
     if quantity is not None and quantity.end - at >= length:
         return Atom(quantity.kind, "", " ".join(words[at : quantity.end]), at, quantity.end, quantity)
     if place and length <= 1:
@@ -175,18 +201,22 @@ def _atom_at(tokens: list[Token], words: list[str], at: int, found: list[Atom]) 
 
 def _phrase_at(words: list[str], at: int) -> tuple[int, tuple[str, str] | None]:
     """How many words the longest phrase here has, and what it is."""
-    for length in range(min(_LONGEST.get(words[at], 0), len(words) - at), 0, -1):
-        entry = _ENTRIES.get(words[at] if length == 1 else " ".join(words[at : at + length]))
-        if entry is not None:
-            return length, entry
-    return 0, None
+    longest = _LONGEST.get(words[at], 0)
+    if longest < 2:
+        return (1, _ENTRIES[words[at]]) if longest else (0, None)
+    if at + 1 < len(words):
+        longest = _LONGEST_OF_PAIR.get(f"{words[at]} {words[at + 1]}", 1)
+        for length in range(min(longest, len(words) - at), 1, -1):
+            entry = _ENTRIES.get(" ".join(words[at : at + length]))
+            if entry is not None:
+                return length, entry
+    entry = _ENTRIES.get(words[at])
+    return (1, entry) if entry is not None else (0, None)
 
 
 def _code_at(tokens: list[Token], at: int, found: list[Atom]) -> str | None:
     """The country of a two-letter code in capitals, where it can't be a word in capitals."""
     token = tokens[at]
-    if len(token.text) != 2 or token.kind != WORD:
-        return None
     code = token.text.translate(CAPITALS)
     if found and found[-1].kind in ('"', "'"):
         found = found[:-1][-3:]

@@ -53,7 +53,7 @@ def mark_attacks(scene: Scene) -> None:
     atoms = scene.atoms
     at = 0
     while at < len(atoms):
-        if not _is_attack(scene, at):
+        if (atoms[at].kind != "inject" and atoms[at].words not in _ROLES) or not _is_attack(scene, at):
             at += 1
             continue
         scene.attacks.append(at)

@@ -94,6 +94,8 @@ def bare_limit(scene: Scene, at: int, before: list[Atom], limits: list[Limit]) -
             quantity.end,
             invalid=not code and quantity.micros == 0,
         )
+    if _counts_things(scene, at, before):
+        return None
     like = _likeness(scene, at, before, limits)
     if like is not None and quantity.micros is not None:
         micros = quantity.micros * like.unit // 1_000_000
@@ -101,17 +103,52 @@ def bare_limit(scene: Scene, at: int, before: list[Atom], limits: list[Limit]) -
     about = _subject(before)
     if about is None:
         return None
-    after = scene.words(at + 1) if at + 1 < scene.segment(at).end else ""
-    if (scene.atoms[at + 1 : at + 2] and scene.atoms[at + 1].kind in (UNKNOWN, TASK)) or after in (
-        "tokens",
-        "requests",
-        "calls",
-        "words",
-        "messages",
-    ):
-        return None
     invalid = quantity.invalid
     return Limit(about, None, "USD", None, at, quantity.first, quantity.end, vague=not invalid, invalid=invalid)
+
+
+def _counts_things(scene: Scene, at: int, before: list[Atom]) -> bool:
+    """Whether a number says how many of something that is no money and no time: "max 2 tokens", "top 5 models"."""
+    following = at + 1
+    if following < scene.segment(at).end:
+        atom = scene.atoms[following]
+        while atom.words in _BETWEEN_THINGS and following + 1 < scene.segment(at).end:
+            following += 1
+            atom = scene.atoms[following]
+        word = scene.tokens[atom.first].text
+        if word in _ALSO_VERBS:
+            return scene.words(at) in ("1", "one")  # "budget 5 answer soon" is two sentences
+        if atom.kind in _CONTENT or word in _THINGS:
+            return True
+    return any([scene.tokens[atom.end - 1].text in _THINGS for atom in before[-3:]])
+
+
+#: What stands between a number and what it counts.
+_BETWEEN_THINGS = frozenset(
+    str.split("different other more of the input output total single completion separate best top new good extra")
+)
+#: Nouns of a covenant's vocabulary that can be counted and are neither money nor time.
+_THINGS = frozenset(
+    str.split(
+        "token tokens tok toks model models request requests call calls question questions query queries prompt "
+        "prompts "
+        "message messages answer answers reply replies response responses result results output outputs document "
+        "documents file files input inputs text texts machine machines device devices laptop laptops computer "
+        "computers "
+        "user users people person team teams client clients customer customers task tasks job jobs thing things "
+        "option "
+        "options item items api apis tool tools app apps service services case cases way ways reason reasons part "
+        "parts "
+        "level levels point points provider providers gpu gpus endpoint endpoints server servers node nodes region "
+        "regions country countries word words page pages line lines sentence sentences paragraph paragraphs "
+        "character "
+        "characters chars letter letters bullet bullets step steps example examples idea ideas try tries retry "
+        "retries "
+        "attempt attempts turn turns time times percent % name names source sources candidate candidates route routes"
+    )
+)
+_CONTENT = frozenset((UNKNOWN, TASK))
+_ALSO_VERBS = frozenset(str.split("answer reply query prompt output question request call try name source route time"))
 
 
 def _likeness(scene: Scene, at: int, before: list[Atom], limits: list[Limit]) -> Quantity | None:
@@ -137,10 +174,13 @@ def _is_corrected(scene: Scene, at: int, earlier: int) -> bool:
     """Whether a number that stands alone comes right behind a correction: "30 seconds. Actually, 20."."""
     segment = scene.segment(at)
     after = scene.atoms[at + 1 : min(segment.end, at + _NEAR)]
-    if at != segment.first or not all(atom.kind in ("polite", ",", ";", ".", "rest") for atom in after):
+    if at != segment.first or not all(atom.kind in _CLOSING for atom in after):
         return False
     fix = scene.fixes[bisect_left(scene.fixes, at) - 1] if scene.fixes else at
     return max(earlier + 1, at - 2) <= fix < at
+
+
+_CLOSING = frozenset(("polite", ",", ";", ".", "rest", "upper", "scope"))
 
 
 def _is_elided(scene: Scene, at: int, before: list[Atom]) -> bool:

@@ -11,7 +11,7 @@ _BEFORE = frozenset(("(", "#", "[", "\n", ";", ","))
 
 def list_marks(words: list[str], tokens: list[Token]) -> dict[int, tuple[int, int]]:
     """Where the marks of a list begin -> where each ends, and its number; nothing if no second one follows a first."""
-    if not any(first in words for first in ("1", "a")) or not any(second in words for second in ("2", "b")):
+    if ("1" not in words and "a" not in words) or ("2" not in words and "b" not in words):
         return {}
     found: dict[int, tuple[int, int]] = {}
     wanted = 1

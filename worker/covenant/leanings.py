@@ -55,6 +55,9 @@ _ALONE = {
     ),
 }
 _LINKS = frozenset(("rest", ":", "hard", "only", "polite", "go", "ask", "do", "upper", "in", "neg_be", "lower"))
+#: Words for work that is secret, where they open a stretch; and what only talks of secrecy.
+_SECRET = frozenset(("confidential", "highly confidential", "strictly confidential", "strictly private", "top secret"))
+_TALKED = frozenset(str.split("informant informants computing mode tone voice stamp documentary recipe recipes"))
 #: What an adjective of a covenant may stand before: names of the service itself.
 _SERVICE = frozenset(
     str.split(
@@ -71,28 +74,30 @@ def leanings_of(scene: Scene) -> list[Leaning]:
     """Priorities and qualities a scene asks for, in order; those set aside do not stand."""
     found: list[Leaning] = []
     begin = 0
-    while begin < len(scene.atoms):
-        sentence, end = scene.sentence(begin), begin
-        while end < len(scene.atoms) and scene.sentence(end) == sentence:
-            end += 1
-        found.extend(_of_sentence(scene, begin, end))
-        begin = end
+    for number, segment in enumerate(scene.segments, 1):
+        if number == len(scene.segments) or scene.segments[number].sentence != segment.sentence:
+            found.extend(_of_sentence(scene, begin, segment.end))
+            begin = segment.end
     _correct(scene, found)
     return found
 
 
+_LEANING = frozenset(("prio", "dim", "qual", "level"))
+
+
 def _of_sentence(scene: Scene, begin: int, end: int) -> list[Leaning]:
     atoms = scene.atoms
-    active = [at for at in range(begin, end) if scene.live[at] and not scene.injected[at]]
     items = [
         at
-        for at in active
-        if atoms[at].kind == "prio"
-        or (atoms[at].kind == "dim" and atoms[at].value in ABOUT)
-        or atoms[at].kind in ("qual", "level")
+        for at in range(begin, end)
+        if atoms[at].kind in _LEANING
+        and (atoms[at].kind != "dim" or atoms[at].value in ABOUT)
+        and scene.live[at]
+        and not scene.injected[at]
     ]
     if not items:
         return []
+    active = [at for at in range(begin, end) if scene.live[at] and not scene.injected[at]]
     first_of = ranked(scene, active, items)
     if first_of:
         return first_of
@@ -121,6 +126,8 @@ def _modifies(scene: Scene, at: int) -> bool:
     following, end = at + 1, scene.segment(at).end
     if following >= end or scene.atoms[following].kind not in _MODIFIED:
         return False
+    if scene.words(at) in _SECRET and at == scene.segment(at).first and scene.words(following) not in _TALKED:
+        return False  # "Confidential legal memo": what is worked on is secret
     if scene.words(following) not in _SERVICE:
         return True
     return following + 1 < end and scene.atoms[following + 1].kind in _MODIFIED

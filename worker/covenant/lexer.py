@@ -21,14 +21,15 @@ _NUMBERS = (
     r"[0-9]{1,3}(?: [0-9]{3})+(?![0-9])(?:[.,][0-9]+)?|[0-9]+(?:[.,'][0-9]+)*(?:e[+-]?[0-9]+(?![0-9a-z]))?|\.[0-9]+"
 )
 _TOKENS = re.compile(
-    rf"(?P<space>[ {IGNORED}]+)"
+    # Most words first: those that no sign, accent or apostrophe goes on.
+    rf"[ {IGNORED}]*+(?:(?P<plain>[a-z]++(?!['$\u0430-\u044f{IGNORED}]))"
     rf"|(?P<sign>{_SIGNS})"
     rf"|(?P<number>{_NUMBERS}|[½¼¾⅓⅔])"
     rf"|(?P<elided>(?:[ldjcnsmt]|qu|all|dell)'(?=[{_LETTERS}]))"
     rf"|(?P<word>[{_LETTERS}]+(?:'[{_LETTERS}]+)*)"
     r"|(?P<join>[-_])"
     rf"|{EAST_ASIAN}"
-    r"|(?P<mark>\.\.+|<=|>=|[^ ])",
+    r"|(?P<mark>\.\.+|<=|>=|[^ ]))",
     re.ASCII,
 )
 
@@ -55,10 +56,14 @@ def tokens_of(text: str) -> list[Token]:
     joined = False
     for match in _TOKENS.finditer(folded):
         kind = match.lastgroup or MARK
-        if kind == "space":
+        start, stop = match.span(kind)
+        word = folded[start:stop]
+        if kind == "plain":
+            capitals = "A" <= text[start] <= "Z" and "A" <= text[stop - 1] <= "Z"
+            # Twice as fast as calling Token, and most tokens are made here.
+            found.append(tuple.__new__(Token, (WORD, word, start, stop, start == end, joined, capitals)))
+            end, joined = stop, False
             continue
-        start, stop = match.span()
-        word = match.group()
         if kind == "join":
             if _joins(folded, start, stop):
                 end, joined = stop, True

@@ -144,7 +144,7 @@ def _scaled(tokens: list[Token], number: Number) -> Number:
         part = _and_a_part(tokens, end)
         if part:
             over, under, end = over * part[1] + part[0] * under, under * part[1], part[2]
-    return number._replace(over=over, under=under, end=end, scaled=scaled)
+    return number if end == number.end else number._replace(over=over, under=under, end=end, scaled=scaled)
 
 
 def _and_a_part(tokens: list[Token], at: int) -> tuple[int, int, int] | None:
@@ -165,8 +165,15 @@ def part_after_unit(tokens: list[Token], at: int) -> tuple[int, int, int] | None
     return _and_a_part(tokens, at)
 
 
+#: Most numbers are short: those are looked up.
+_SHORT: dict[str, int] = {str(value): value for value in range(1000)}
+
+
 def figures(text: str) -> tuple[int, int, bool]:
     """A number token as numerator, denominator, and whether it is too long to be a limit."""
+    short = _SHORT.get(text)
+    if short is not None:
+        return short, 1, False
     if text in _VULGAR:
         return (*_VULGAR[text], False)
     mantissa, _, exponent = text.partition("e")
@@ -268,6 +275,8 @@ def _spelled(tokens: list[Token], at: int, known: int | None) -> Number | None:
             else:
                 total, current, last = total + (current or 1) * scale, 0, 1000
             end += 1
+            if word == "grand":  # a unit of money: no more of the number follows it
+                return Number(total, 1, end, spelled=True)
         elif word in _AND and seen and last >= 100 and _SMALL.get(_word(tokens, end + 1), last) < last:
             end += 1
         else:

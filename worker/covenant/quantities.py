@@ -155,7 +155,7 @@ def _finished(tokens: list[Token], written: Written, start: int, negative: bool)
         vague,
         invalid and not vague,
         at_least,
-        any(tokens[index].hyphened for index in range(start + 1, min(written.end, len(tokens)))),
+        written.end > start + 1 and any([token.hyphened for token in tokens[start + 1 : written.end]]),
         written.unit,
     )
 

@@ -38,6 +38,14 @@ _PROBLEMS: Mapping[str, str] = {
     "ambiguous_time": 'is no exact length of time: say a number and its unit, such as "30 seconds"',
     "invalid": 'can\'t be a limit: say an amount or a time above zero, such as "$2" or "30 seconds"',
 }
+#: Wishes that no covenant can keep, and where each is said instead.
+_UNREAD: Mapping[str, str] = {
+    "unread.provider": 'names a provider, which no covenant can: say it in model, such as "groq/auto"',
+    "unread.model": "names a model, which no covenant can: say it in model, by its id",
+    "unread.tokens": "limits tokens, which no covenant can: set max_tokens in the request",
+    "unread.place": 'is no country that is known here: say one, such as "Germany", or "EU"',
+    "unread.priority": "is none of the four priorities: say max_security, max_performance, balanced or cost_optimized",
+}
 _NOTES: Mapping[str, str] = {
     "contradiction": "contradicts the rest: the strict reading holds",
     "injection": "tries to change the limits: it was not applied",
@@ -116,6 +124,9 @@ def _problems(reading: Reading) -> Iterator[str]:
         if flag in REFUSED_FLAGS:
             for words in _quoted(reading, flag):
                 yield f"{words} {_PROBLEMS[flag]}"
+    for clause in reading.clauses:
+        if clause.field == "unread":
+            yield f'"{_shortened(reading.words_of(clause))}" {_UNREAD[clause.rule]}'
     if reading.budget_other is not None:
         currency = reading.budget_other.currency
         for words in _quoted(reading, "budget_other"):

@@ -7,7 +7,7 @@ from worker.covenant.lexer import NUMBER, WORD, Token
 from worker.covenant.numbers import Number, number_at, part_after_unit
 from worker.covenant.written import TIME, Written
 
-_AND = frozenset(str.split("and und et y e en i , plus"))
+_AND = frozenset(str.split("and n und et y e en i , plus"))
 _FILLERS = frozenset(("short", "full", "whole", "single", "mere", "quick", "measly", "solid", "entire", "more", "ish"))
 _LONGEST = 6
 
@@ -87,6 +87,8 @@ def _next_term(tokens: list[Token], at: int, smallest: int) -> tuple[int, int, i
 
 def _clock(tokens: list[Token], at: int) -> Written | None:
     """ "1:30 minutes", "0:45 min", "00:05:00": minutes and seconds, or hours, as the unit or the shape says."""
+    if at + 2 >= len(tokens) or tokens[at + 1].text != ":" or not tokens[at + 1].glued:
+        return None
     parts: list[int] = []
     end = at
     while end < len(tokens) and tokens[end].kind == NUMBER and len(parts) < 3:

@@ -78,11 +78,13 @@ def scene_of(tokens: list[Token], atoms: list[Atom]) -> Scene:
         if segment.sentence != sentence:
             mood, sentence = "", segment.sentence
             opens = True
-        mood = _judge(scene, number, mood, opens, quoted)
-        opens = opens and _lead(scene, segment, quoted) is None
+        lead = _lead(scene, segment, quoted)
+        mood = _judge(scene, number, mood, opens, lead)
+        opens = opens and lead is None
         if segment.live_from is not None:
-            for at in range(segment.live_from, segment.end):
-                scene.live[at] = not quoted[at]
+            scene.live[segment.live_from : segment.end] = [
+                not inside for inside in quoted[segment.live_from : segment.end]
+            ]
     silence_riddles(scene)
     scene.fixes = [at for at, atom in enumerate(atoms) if atom.kind in ("fix", "neg") and _is_fix(scene, at)]
     return scene
@@ -210,10 +212,9 @@ def _lead(scene: Scene, segment: Segment, quoted: list[bool]) -> int | None:
     return None
 
 
-def _judge(scene: Scene, number: int, mood: str, opens: bool, quoted: list[bool]) -> str:
+def _judge(scene: Scene, number: int, mood: str, opens: bool, lead: int | None) -> str:
     """Set where the segment's covenant part begins, and return the mood that governs the next segment."""
     segment = scene.segments[number]
-    lead = _lead(scene, segment, quoted)
     if lead is None:
         segment.live_from = None if mood else segment.first
         return mood

@@ -21,7 +21,8 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
         "not a penny more|and not a cent more|and not a second more|not a second more|not a cent more|and that's it|"
         "and that is it|the most|as much as|the max|the maximum|sub|cheaper than|faster than|quicker than|"
         "and no more than|and not more than|but no more than|but not more than|"
-        "stops at|stop at|ends at|tops out at|maxes out at|is capped at|runs out at|stay clear of|keep clear of|shy of|"
+        "stops at|stop at|ends at|tops out at|maxes out at|is capped at|runs out at|stay clear of|keep clear of|shy "
+        "of|"
         "stay shy of|short of|just under|well under|"
         "sooner than|shorter than|stay under|stay below|keep under|keep below|spending limit|time limit of|"
         "cost limit of|to the max|maximum of|max of|a maximum of|a max of|an upper limit of|upto|uptill|cutoff|"
@@ -324,7 +325,8 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
     (
         "too",
         "",
-        "useless|is useless|pointless|is pointless|worthless|no use|is no use|of no use|of no use to me|no good to me|"
+        "useless|is useless|pointless|is pointless|worthless|no use|is no use|of no use|of no use to me|no good to "
+        "me|"
         "too much|too long|too slow|too expensive|unacceptable|not acceptable|isn't acceptable|not ok|not okay|"
         "isn't ok|not allowed|forbidden|out of the question|is out|a no go|no go|not an option|isn't an option|"
         "excessive|too late|too costly|too pricey|prohibited|intolerable|won't work|does not work|doesn't work|"
@@ -349,7 +351,9 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
     (
         "only",
         "",
-        "only|exclusively|solely|just|alone|nur|purely|strictly in",
+        "only|exclusively|solely|just|alone|nur|purely|strictly in|nowhere but|nowhere but in|nowhere else|"
+        "nowhere else but|nowhere else than|nowhere other than|nowhere except|nowhere except in|nowhere outside|"
+        "nowhere outside of|nowhere but inside|nowhere else but in",
     ),
     (
         "leave",
@@ -368,7 +372,8 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
         "excluding|exclude|excludes|excluded|other than|avoid|avoiding|non|everywhere but|everywhere except|"
         "anywhere other than|anything but|apart from|but not|keep out of|out of|stay out of|stay away from|away from|"
         "ban|banned|bar|barred|block|blocked|blacklist|forbid|anywhere outside|anywhere outside of|save for|prohibit|"
-        "denylist|blocklist|nowhere near|kept out of|steer clear of|all but|minus|skip|bypassing|not available in|"
+        "denylist|blocklist|nowhere near|nowhere in|not anywhere in|nowhere within|nowhere inside|kept out of|steer "
+        "clear of|all but|minus|skip|bypassing|not available in|"
         "off limits",
     ),
     (

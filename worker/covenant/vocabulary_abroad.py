@@ -166,7 +166,8 @@ ABROAD: tuple[tuple[str, str, str], ...] = (
         "inmediatamente|urgente|de inmediato|ya mismo|el mas rapido|il piu veloce possibile|"
         "il piu rapidamente possibile|il prima possibile|velocemente|veloce|subito|immediatamente|al piu presto|"
         "il piu veloce|piu veloce possibile|o mais rapido possivel|o mais rapido|imediatamente|depressa|"
-        "o quanto antes|snel|sneller|snelste|zo snel mogelijk|onmiddellijk|meteen|direct|spoed|szybko|szybciej|"
+        "o quanto antes|snel|sneller|snelste|snelst|schnellst|zo snel mogelijk|onmiddellijk|meteen|direct|spoed|"
+        "szybko|szybciej|"
         "najszybciej|jak najszybciej|natychmiast|pilne|pilnie|najszybszy",
     ),
     (
@@ -180,7 +181,8 @@ ABROAD: tuple[tuple[str, str, str], ...] = (
         "lo mas economico posible|tan barato como sea posible|mas barato|ahorrar|ahorra dinero|ahorrar dinero|"
         "bajo costo|bajo coste|il piu economico|il piu economico possibile|a buon mercato|economico possibile|"
         "risparmiare|basso costo|a basso costo|conveniente|o mais barato|o mais barato possivel|mais barato|"
-        "economizar|baixo custo|goedkoop|goedkoper|goedkoopste|zo goedkoop mogelijk|geld besparen|voordelig|tanio|"
+        "economizar|baixo custo|goedkoop|goedkoper|goedkoopste|goedkoopst|"
+        "billigst|gunstigst|zo goedkoop mogelijk|geld besparen|voordelig|tanio|"
         "taniej|najtaniej|tani|jak najtaniej|najtanszy|oszczednie|wirtschaftlich",
     ),
     (
@@ -192,7 +194,8 @@ ABROAD: tuple[tuple[str, str, str], ...] = (
         "securite abord|le plus securise possible|confidencial|secreto|privado|seguro|alta seguridad|"
         "maxima seguridad|seguridad maxima|seguridad primero|la seguridad primero|lo mas seguro posible|riservato|"
         "confidenziale|segreto|sicuro|alta sicurezza|massima sicurezza|sigiloso|alta seguranca|maxima seguranca|"
-        "seguranca maxima|vertrouwelijk|strikt vertrouwelijk|veilig|hoge beveiliging|hoge veiligheid|"
+        "seguranca maxima|vertrouwelijk|strikt vertrouwelijk|veilig|veiligst|veiligste|"
+        "sicherst|am sichersten|hoge beveiliging|hoge veiligheid|"
         "maximale veiligheid|zo veilig mogelijk|poufne|poufny|scisle poufne|tajne|wysokie bezpieczenstwo|bezpiecznie|"
         "bezpieczny|maksymalne bezpieczenstwo",
     ),

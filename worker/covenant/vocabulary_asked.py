@@ -31,6 +31,9 @@ ASKED: tuple[tuple[str, str, str], ...] = (
         "cost_optimized",
         "cheap|cheaper|cheapest|cheaply|inexpensive|inexpensively|economical|economically|frugal|frugally|thrifty|"
         "thriftily|save money|saving money|save cost|save costs|saving costs|saves money|save me money|save us money|"
+        "save some money|save me some money|save us some money|save as much money|save as much as possible|"
+        "save as much as you can|save a bit of money|save a few bucks|save a little money|saving us money|"
+        "saving me money|save my money|save our money|save a buck|save dollars|save pennies|"
         "save cash|save budget|save on cost|save on costs|cost saving|cost savings|money saving|keep it cheap|"
         "keep costs down|keep the costs down|keep costs low|keep cost low|keep cost down|keep the cost low|"
         "keep the cost down|keep the price down|keep the price low|keep the bill low|keep the bill down|"

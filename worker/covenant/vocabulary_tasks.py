@@ -151,6 +151,7 @@ TASKS: tuple[tuple[str, str, str], ...] = (
         "regard|regards|terms|in terms of|respect|with respect to|case|cases|event|situation|circumstance|"
         "circumstances|reason|reasons|fact|fact that|course|means|mind|head|hand|hands|eye|eyes|subject|hosted|ai's|"
         "gpt|claude|llama|gemma|qwen|gpu|gpus|provider|providers|endpoint|pool|it'll|they're|applies|apply|applied|"
+        "any and all|wherever|wherever possible|wherever you can|whenever possible|whenever you can|where you can|"
         "subscription|plan|per-use|pay as you go|it be|bucks|seconds|minutes|dollars|money|budget",
     ),
 )

@@ -57,7 +57,7 @@ def wishes_of(scene: Scene) -> list[Wish]:
     found: list[Wish] = []
     mode = ""
     for at, atom in enumerate(scene.atoms):
-        if not scene.live[at] or scene.injected[at]:
+        if atom.kind not in _WISHED or not scene.live[at] or scene.injected[at]:
             continue
         if atom.kind == "place":
             mode = _place_mode(scene, at, mode)
@@ -78,6 +78,9 @@ def wishes_of(scene: Scene) -> list[Wish]:
         elif atom.kind == "leave":
             found.extend(_left(scene, at))
     return _corrected(scene, found)
+
+
+_WISHED = frozenset(("place", "need", "noun", "host", "strip", "leave"))
 
 
 def _is_valued_no(scene: Scene, at: int) -> bool:
@@ -242,7 +245,7 @@ def _stripped(scene: Scene, at: int) -> list[Wish]:
                     not refused,
                 )
             ]
-        if atoms[other].kind not in ("rest", "polite", "only"):
+        if atoms[other].kind not in ("rest", "polite", "only") and atoms[other].words != "any":
             break
     for other in range(at - 1, max(segment.first, at - 6) - 1, -1):
         if atoms[other].kind == "pii":
@@ -282,14 +285,9 @@ def flags_of(scene: Scene, dated: list[int]) -> list[Wish]:
         Wish("time.absolute", "flags", "absolute_time", scene.atoms[at].first, scene.atoms[at].end) for at in dated
     ]
     for at, atom in enumerate(scene.atoms):
-        if not scene.live[at] or scene.injected[at] or atom.quantity is not None:
+        if atom.kind not in _FLAGGED or not scene.live[at] or scene.injected[at] or atom.quantity is not None:
             continue
-        flag = {
-            "absolute": "absolute_time",
-            "vague": "ambiguous_time",
-            "vaguemoney": "ambiguous_budget",
-            "nan": "invalid",
-        }.get(atom.kind)
+        flag = _FLAGS.get(atom.kind)
         if atom.kind == "day" and _is_dated(scene, at):
             flag = "absolute_time"
         if flag is not None and not _about_content(scene, at):
@@ -297,6 +295,15 @@ def flags_of(scene: Scene, dated: list[int]) -> list[Wish]:
         elif atom.kind == "dim":
             found.extend(_nonsense(scene, at))
     return found
+
+
+_FLAGS = {
+    "absolute": "absolute_time",
+    "vague": "ambiguous_time",
+    "vaguemoney": "ambiguous_budget",
+    "nan": "invalid",
+}
+_FLAGGED = frozenset((*_FLAGS, "day", "dim"))
 
 
 def _about_content(scene: Scene, at: int) -> bool:

@@ -4,9 +4,12 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Built with the dev environment's compiler; without it the classifier's Python reference serves.
+KERNEL := wasm_classifier/kernel.wasm
+
 .PHONY: run test check deploy bench clean
 
-run: $(VENV)/.run
+run: $(VENV)/.run $(KERNEL)
 	@HARPOON_STATE=$${HARPOON_STATE:-.state} exec $(BIN)/harpoon serve
 
 test: $(VENV)/.dev
@@ -23,15 +26,18 @@ check: $(VENV)/.dev
 	@$(BIN)/python -m pytest --ignore=tests/edge
 
 # Needs a Cloudflare account: CLOUDFLARE_API_TOKEN, or `wrangler login` before.
-deploy: $(VENV)/.dev
+deploy: $(VENV)/.dev $(KERNEL)
 	@$(PYTHON) tests/edge/setup_edge.py
 	@$(PYTHON) deploy/edge/publish.py
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench.run
 
+$(KERNEL): wasm_classifier/kernel/kernel.c $(wildcard wasm_classifier/*.py deploy/kernel/*.py) | $(VENV)/.run
+	@$(BIN)/python -m deploy.kernel.build --if-possible
+
 clean:
-	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build $(KERNEL) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harpoon needs Python 3.11 or newer")'

@@ -17,8 +17,9 @@ import httpx
 from tests.serving import START_PAUSE_S, START_TRIES, STOP_S, environment, free_port
 
 ROOT = Path(__file__).parents[1]
+KERNEL = "wasm_classifier/kernel.wasm"
 #: This environment is set up already: nothing is installed, however old its stamp is.
-MAKE = ["make", "--no-print-directory", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.run"]
+MAKE = ["make", "--no-print-directory", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.run", "-o", KERNEL]
 
 
 def make_environment(**settings: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wasm_classifier import reference
-from wasm_classifier.reference import Complexity, Task
+from wasm_classifier.reference import Complexity, Score, Task
 
 #: Characters of the judged message that are kept; the length term is flat long before.
 PROMPT_CHARS: Final = 32_768
@@ -42,14 +42,18 @@ class ReferenceScorer:
 
     def score(self, text: bytes) -> Classification:
         """Classify one text, any bytes of any length; raises nothing."""
-        score = reference.classify(text)
-        return Classification(
-            complexity=score.complexity,
-            p_small_fails_ppm=score.p_small_fails_ppm,
-            task=score.task,
-            expected_output_tokens=score.expected_output_tokens,
-            model_version=score.model_version,
-        )
+        return classification_of(reference.classify(text))
+
+
+def classification_of(score: Score) -> Classification:
+    """The core's value of a score, whichever engine gave it."""
+    return Classification(
+        complexity=score.complexity,
+        p_small_fails_ppm=score.p_small_fails_ppm,
+        task=score.task,
+        expected_output_tokens=score.expected_output_tokens,
+        model_version=score.model_version,
+    )
 
 
 def prompt_text(messages: object) -> bytes:

@@ -21,6 +21,7 @@ SETUP = ROOT / "tests" / "edge"
 MODULES = ROOT / "python_modules"
 #: One module of each vendored package the Worker can't start without.
 NEEDED_MODULES = ("workers", "starlette", "httpx", "anyio")
+KERNEL = ROOT / "wasm_classifier" / "kernel.wasm"
 OUTPUT = ROOT / "build" / "publish"
 
 
@@ -60,6 +61,16 @@ def check_gateway(arguments: Sequence[str], config: Path) -> None:
         )
 
 
+def check_kernel(kernel: Path) -> None:
+    """Warn when the kernel isn't built: everything works without it, three times slower."""
+    if not kernel.is_file():
+        print(
+            f"note: {kernel.name} is not built, so SHA3 and classification will run in pure Python: "
+            "`python -m deploy.kernel.build` with the dev extra installed, or `make deploy`",
+            file=sys.stderr,
+        )
+
+
 def find_wrangler() -> tuple[list[str], Path]:
     """The command that runs the pinned wrangler, and the folder of its Node. Raises: PublishError."""
     sys.path.insert(0, str(SETUP))
@@ -77,6 +88,7 @@ def publish(arguments: Sequence[str]) -> int:
     check_modules(MODULES)
     check_access(arguments, os.environ, Path.home())
     check_gateway(arguments, ROOT / "wrangler.toml")
+    check_kernel(KERNEL)
     wrangler, node_folder = find_wrangler()
     # wrangler runs the build command of wrangler.toml, which stages; doing it here first shows its faults plainly.
     staged = subprocess.run([sys.executable, str(ROOT / "deploy" / "edge" / "stage.py")], cwd=ROOT, check=False)

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.host import PureHasher, PySha3Hasher
+from gateway.adapters.wasmtime_kernel import KernelHasher
+from tests.kernel_build import built_kernel
 from worker.errors import StateError
 from worker.ports import Hasher
 
-HASHERS = [PySha3Hasher, PureHasher]
+HASHERS = [PySha3Hasher, PureHasher, KernelHasher]
 # NIST's example values for SHA3-256, and the empty message.
 VECTORS = [
     (b"", "a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a"),
@@ -25,6 +27,7 @@ VECTORS = [
 
 @pytest.fixture(params=HASHERS, ids=lambda hasher: hasher.__name__)
 async def hasher(request: pytest.FixtureRequest) -> Hasher:
+    built_kernel()
     hasher: Hasher = request.param()
     await hasher.load()
     return hasher
@@ -42,28 +45,33 @@ async def test_loading_again_is_harmless(hasher: Hasher) -> None:
 
 
 @pytest.mark.parametrize("kind", HASHERS)
-def test_hashing_before_loading_is_refused(kind: type[PySha3Hasher] | type[PureHasher]) -> None:
+def test_hashing_before_loading_is_refused(kind: type[PySha3Hasher] | type[PureHasher] | type[KernelHasher]) -> None:
     with pytest.raises(StateError, match="loaded"):
         kind().sha3_256(b"")
 
 
-async def loaded() -> tuple[Hasher, Hasher]:
-    fast, pure = PySha3Hasher(), PureHasher()
-    await fast.load()
-    await pure.load()
-    return fast, pure
+async def loaded() -> tuple[Hasher, Hasher, Hasher]:
+    built_kernel()
+    fast, pure, kernel = PySha3Hasher(), PureHasher(), KernelHasher()
+    for hasher in (fast, pure, kernel):
+        await hasher.load()
+    return fast, pure, kernel
 
 
 async def test_hashers_agree_at_every_length_around_the_block_size() -> None:
-    fast, pure = await loaded()
+    fast, pure, kernel = await loaded()
     for length in [*range(140), *range(268, 276), 1000]:
         message = bytes(index % 251 for index in range(length))
-        assert fast.sha3_256(message) == pure.sha3_256(message)
+        assert fast.sha3_256(message) == pure.sha3_256(message) == kernel.sha3_256(message)
 
 
-@given(st.binary(max_size=600))
-async def test_hashers_agree(message: bytes) -> None:
-    fast, pure = await loaded()
-    digest = fast.sha3_256(message)
-    assert digest == pure.sha3_256(message)
-    assert len(digest) == 32
+async def test_hashers_agree() -> None:
+    fast, pure, kernel = await loaded()
+
+    @given(st.binary(max_size=600))
+    def agree(message: bytes) -> None:
+        digest = fast.sha3_256(message)
+        assert digest == pure.sha3_256(message) == kernel.sha3_256(message)
+        assert len(digest) == 32
+
+    agree()

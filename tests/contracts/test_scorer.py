@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.adapters.wasmtime_kernel import KernelScorer
+from tests.kernel_build import built_kernel
 from worker.classification import Classification, ReferenceScorer
 from worker.ports import Scorer
 
-ADAPTERS: tuple[Callable[[], Scorer], ...] = (ReferenceScorer,)
+ADAPTERS: tuple[Callable[[], Scorer], ...] = (ReferenceScorer, KernelScorer)
 TEXTS = (b"", b"hello", b"\xff\x00\xfe", "🎉 שלום".encode(), b"analyze this machine", b"compare " * 120_000)
 
 
 @pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.__name__)
 async def scorer(request: pytest.FixtureRequest) -> Scorer:
+    built_kernel()
     adapter: Scorer = request.param()
     await adapter.load()
     return adapter

@@ -13,6 +13,9 @@ from contextlib import AbstractAsyncContextManager
 
 import js
 
+from worker.errors import StateError
+from worker.ports import Timer
+
 
 class EdgeClock:
     """`worker.ports.Clock` over the runtime's clock, which has a resolution of one millisecond."""
@@ -33,6 +36,14 @@ class EdgeClock:
         """A context that ends its body with TimeoutError once `delay_us` microseconds have passed."""
         return asyncio.timeout(delay_us / 1_000_000)
 
+    async def sleep(self, delay_us: int) -> None:
+        """Return once `delay_us` microseconds have passed."""
+        await asyncio.sleep(delay_us / 1_000_000)
+
+    def call_later(self, delay_us: int, callback: Callable[[], object]) -> Timer:
+        """Have `callback` called in this event loop once `delay_us` microseconds have passed."""
+        return asyncio.get_running_loop().call_later(delay_us / 1_000_000, callback)
+
 
 class EdgeIds:
     """`worker.ports.Ids`; usable inside handlers only."""
@@ -43,16 +54,22 @@ class EdgeIds:
 
 
 class EdgeHasher:
-    """`worker.ports.Hasher` over the pure-Python sponge, imported when it is first asked for."""
+    """`worker.ports.Hasher` by the kernel where one was uploaded, else by the pure-Python sponge."""
 
     def __init__(self) -> None:
         self._digest: Callable[[bytes], bytes] | None = None
 
     async def load(self) -> None:
-        """Make `sha3_256` ready; harmless when called again."""
-        from worker.ledger.sha3 import sha3_256
+        """Make `sha3_256` ready, inside a handler; harmless when called again."""
+        from worker.edge.kernel_module import load_kernel
 
-        self._digest = sha3_256
+        try:
+            self._digest = load_kernel().sha3_256
+        except StateError as problem:
+            from worker.ledger.sha3 import sha3_256
+
+            js.console.warn(f"SHA3-256 runs in pure Python. {problem}")
+            self._digest = sha3_256
 
     def sha3_256(self, data: bytes) -> bytes:
         """The 32-byte SHA3-256 digest of `data`. Raises: RuntimeError before `load`."""

@@ -1,0 +1,173 @@
+"""Scorer and Hasher of an ordinary machine over the compiled kernel, run by wasmtime.
+
+Calls go through wasmtime's C API with arguments laid out once: the package's own call looks up the function's type and
+converts values each time, which takes five times as long as scoring a short text. An instance serves one thread at a
+time, so each adapter has one of its own behind a lock.
+
+SHA3 of short data by this costs twice what safe-pysha3 takes, so the container keeps that; this one shows that the
+kernel's digests are the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import wasm_classifier
+from wasm_classifier.kernel import (
+    DIGEST_BYTES,
+    FILE_NAME,
+    LENGTH_MAX,
+    OUTPUT_BYTES,
+    KernelMismatch,
+    check_about,
+    decode,
+)
+from wasm_classifier.reference import Score
+from worker.classification import Classification, classification_of
+from worker.errors import StateError
+
+
+def kernel_path() -> Path:
+    """Where the built kernel lies, if it was built."""
+    return Path(wasm_classifier.__file__).with_name(FILE_NAME)
+
+
+class WasmtimeKernel:
+    """One instance of the kernel; any thread may call it."""
+
+    def __init__(self, module: bytes) -> None:
+        """Compile and check `module`. Raises: StateError for no kernel of this version, or without wasmtime."""
+        try:
+            import wasmtime
+            from wasmtime import _bindings as api
+        except ImportError as exc:
+            raise StateError("wasmtime can't be loaded: install it to run the kernel.") from exc
+        self._lock = Lock()
+        self._api = api
+        try:
+            config = wasmtime.Config()
+            config.parallel_compilation = False  # its threads would stay for good, for a module this small
+            engine = wasmtime.Engine(config)
+            self._store: Any = wasmtime.Store(engine)
+            self._exports: Any = wasmtime.Instance(self._store, wasmtime.Module(engine, module), []).exports(
+                self._store
+            )
+            check_about(self._about())
+            self._prepare()
+        except (wasmtime.WasmtimeError, KernelMismatch, KeyError) as exc:
+            raise StateError(f"The kernel can't be used: {exc}") from exc
+
+    def score(self, text: bytes) -> Score:
+        """The score of one text, any bytes of any length."""
+        return self.score_as(text, len(text))
+
+    def score_as(self, text: bytes, length: int) -> Score:
+        """The score of `text` as if it were `length` bytes long."""
+        with self._lock:
+            self.write(text[: self._score_bytes])
+            self._score(min(length, LENGTH_MAX))
+            return decode(bytes(self._output))
+
+    def sha3_256(self, data: bytes) -> bytes:
+        """The digest of `data`, of any length."""
+        with self._lock:
+            if len(data) <= self._input_bytes:
+                self.write(data)
+                self._sha3_256(len(data))
+            else:
+                self._start()
+                for at in range(0, len(data), self._input_bytes):
+                    piece = data[at : at + self._input_bytes]
+                    self.write(piece)
+                    self._update(len(piece))
+                self._finish()
+            return bytes(self._digest)
+
+    def write(self, data: bytes) -> None:
+        """Put bytes at the start of the kernel's input. Raises: StateError for more than it holds."""
+        if len(data) > self._input_bytes:
+            raise StateError(f"The kernel holds {self._input_bytes} bytes, not {len(data)}.")
+        ctypes.memmove(self._input, data, len(data))
+
+    def call(self, name: str, *arguments: int) -> Any:
+        """Call an export as wasmtime's own package does, slowly: for tests and for set-up."""
+        return self._exports[name](self._store, *arguments)
+
+    def _about(self) -> bytes:
+        start = self.call("about")
+        return bytes(self._exports["memory"].read(self._store, start, start + self.call("about_bytes")))
+
+    def _prepare(self) -> None:
+        """Addresses of the module's places in this process: its memory never grows, so they stay."""
+        base = ctypes.cast(self._exports["memory"].data_ptr(self._store), ctypes.c_void_p).value or 0
+        self._input = base + int(self.call("input"))
+        self._input_bytes, self._score_bytes = int(self.call("input_bytes")), int(self.call("score_bytes"))
+        self._output = (ctypes.c_ubyte * OUTPUT_BYTES).from_address(base + int(self.call("output")))
+        self._digest = (ctypes.c_ubyte * DIGEST_BYTES).from_address(base + int(self.call("digest")))
+        self._score, self._sha3_256 = self._function("score"), self._function("sha3_256")
+        self._start, self._finish = self._function("sha3_256_start"), self._function("sha3_256_finish")
+        self._update = self._function("sha3_256_update")
+
+    def _function(self, name: str) -> Callable[..., None]:
+        """An export of at most one i32 with its call prepared. Calling it raises StateError if it traps or refuses."""
+        api, slots = self._api, (self._api.wasmtime_val_raw_t * 1)()
+        context, trap = self._store._context(), ctypes.POINTER(api.wasm_trap_t)()
+        function, trap_at = ctypes.byref(self._exports[name]._func), ctypes.byref(trap)
+        call = api.wasmtime_func_call_unchecked
+
+        def invoke(length: int = 0) -> None:
+            slots[0].i32 = length
+            if call(context, function, slots, 1, trap_at) or trap:
+                raise StateError(f"The kernel trapped in {name}.")
+            if answers and slots[0].i32:
+                raise StateError(f"The kernel refused {length} bytes in {name}.")
+
+        answers = name not in ("sha3_256_start", "sha3_256_finish")
+        return invoke
+
+
+class _OverKernel:
+    """What both adapters share: one instance of their own, made when it is first asked for."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path or kernel_path()
+        self._loaded: WasmtimeKernel | None = None
+
+    async def load(self) -> None:
+        """Compile the kernel, once. Raises: StateError when there is none, or none of this version."""
+        if self._loaded is None:
+            self._loaded = _read_kernel(self._path)
+
+    @property
+    def _kernel(self) -> WasmtimeKernel:
+        if self._loaded is None:
+            raise StateError("The kernel has not been loaded.")
+        return self._loaded
+
+
+class KernelScorer(_OverKernel):
+    """`worker.ports.Scorer` over the kernel."""
+
+    def score(self, text: bytes) -> Classification:
+        """Classify one text, any bytes of any length. Raises: StateError before `load`."""
+        return classification_of(self._kernel.score(text))
+
+
+class KernelHasher(_OverKernel):
+    """`worker.ports.Hasher` over the kernel."""
+
+    def sha3_256(self, data: bytes) -> bytes:
+        """The 32-byte SHA3-256 digest of `data` (FIPS 202). Raises: StateError before `load`."""
+        return self._kernel.sha3_256(data)
+
+
+def _read_kernel(path: Path) -> WasmtimeKernel:
+    try:
+        module = path.read_bytes()
+    except OSError as exc:
+        raise StateError(f"There is no {path.name}: build it with `python -m deploy.kernel.build`.") from exc
+    return WasmtimeKernel(module)

@@ -14,15 +14,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.adapters.aiohttp_transport import ProviderTransport
+from gateway.adapters.aiohttp_transport import ProviderTransport, TransportSettings
 from gateway.adapters.host import PySha3Hasher, SystemClock, SystemIds
+from gateway.adapters.http_protocol import ReceiveLimits
 from gateway.adapters.process_lock import StateLock
 from gateway.adapters.sqlite_database import SqliteDatabase
+from gateway.adapters.wasmtime_kernel import KernelScorer
 from gateway.log import set_up_logging
 from gateway.settings import HostSettings, read_settings
 from gateway.simulator.app import create_app as create_simulator_app
@@ -34,6 +37,7 @@ from worker.classification import ReferenceScorer
 from worker.errors import StateError
 from worker.mediator import Mediator
 from worker.metrics import Metrics
+from worker.ports import Scorer
 from worker.services import Services
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
 
@@ -48,6 +52,8 @@ class Gateway:
 
     def __init__(self, settings: HostSettings) -> None:
         self._settings = settings
+        #: What the server holds clients to while it receives from them (gateway/adapters/http_protocol.py).
+        self.receive_limits = ReceiveLimits(head_us=settings.head_timeout_us, body_us=settings.body_timeout_us)
         self._app: ASGIApp | None = None
         self._resources = contextlib.AsyncExitStack()
 
@@ -93,32 +99,39 @@ class Gateway:
             lock.share()
         sweeper = asyncio.create_task(_sweep_for_ever(mediator, clock))
         stack.push_async_callback(_cancel, sweeper)
-        self._app = self._compose(mediator, clock)
+        self._app = self._compose(mediator, clock, await load_scorer())
         # What lives now lives until the end, so the collector need not look at it again and may look less often: two to
         # three per cent of the streams a second at 16 connections, measured side by side; plain answers gain nothing.
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_FIRST_GENERATION, 20, 20)
 
-    def _compose(self, mediator: Mediator, clock: SystemClock) -> ASGIApp:
+    def _compose(self, mediator: Mediator, clock: SystemClock, scorer: Scorer) -> ASGIApp:
         settings = self._settings
         configuration = settings.configuration
         models = frozenset(r.served_id for r in configuration.catalogue.routes if r.simulated)
         simulator = Simulator(
             SimulatorSettings(models=models, speed=settings.simulator_speed), clock=clock, sleep=sleep_us
         )
-        transport = ProviderTransport(simulator=SimulatorTransport(simulator))
+        transport = ProviderTransport(
+            simulator=SimulatorTransport(simulator),
+            settings=TransportSettings(
+                max_connections=settings.max_connections, max_connections_per_host=settings.max_connections_per_host
+            ),
+        )
         self._resources.push_async_callback(transport.aclose)
         services = Services(
             mediator=mediator,
             dispatcher=Dispatcher(transport, configuration.access, UpstreamLimits()),
-            scorer=ReferenceScorer(),
+            scorer=scorer,
             clock=clock,
             ids=SystemIds(),
             catalogue=configuration.catalogue,
             configured=configuration.configured,
             keyring=configuration.keyring(),
+            admin_digest=configuration.admin_digest,
             limits=configuration.limits,
+            guard=configuration.guard,
             metrics=Metrics(str(os.getpid())),
         )
         self._resources.enter_context(_before_stopping(services.live.close))
@@ -157,6 +170,21 @@ def _before_stopping(action: Callable[[], None]) -> Iterator[None]:
             signal.signal(told, handler)
 
 
+async def load_scorer(path: Path | None = None) -> Scorer:
+    """The kernel where it was built, else the reference, which says the same more slowly.
+
+    Args:
+        path: the kernel's file, if it isn't the one beside `wasm_classifier`.
+    """
+    scorer = KernelScorer(path)
+    try:
+        await scorer.load()
+    except StateError as problem:
+        _log.info("classification runs in pure Python: %s", problem)
+        return ReferenceScorer()
+    return scorer
+
+
 async def _sweep_for_ever(mediator: Mediator, clock: SystemClock) -> None:
     """Settle orphans as they expire: those of a process that died while others lived."""
     while True:
@@ -180,5 +208,5 @@ def build() -> Gateway:
     decides whether a token is needed.
     """
     settings = read_settings(os.environ, {}, None)
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.secrets)
     return Gateway(settings)

@@ -23,12 +23,15 @@ COMMANDS = (
     "serve",
     "ask",
     "covenant",
+    "covenants",
     "classify",
     "route",
     "models",
     "health",
     "decisions",
     "report",
+    "tenants",
+    "keys",
     "config",
     "settings",
     "catalogue",
@@ -36,6 +39,7 @@ COMMANDS = (
 #: What a fault of ours ends with (sysexits: EX_SOFTWARE), and a reader that left (128 + SIGPIPE).
 FAULT, READER_LEFT = 70, 141
 DEBUG = "HARPOON_DEBUG"
+HELP_NAMES = ["-h", "--help"]
 STDOUT = 1
 
 
@@ -50,8 +54,14 @@ class HarpoonGroup(TyperGroup):
             module = importlib.import_module(f"gateway.commands.{cmd_name}")
             command = typer.main.get_command(getattr(module, f"{cmd_name}_cli"))
             command.name = cmd_name
+            _without_flag_types(command)
             self.commands[cmd_name] = command
         return self.commands.get(cmd_name)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params = super().get_params(ctx)
+        _without_types(params)
+        return params
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in COMMANDS:
@@ -74,9 +84,26 @@ class HarpoonGroup(TyperGroup):
             raise typer.Exit(READER_LEFT) from problem
 
 
+def _without_flag_types(command: Any) -> None:
+    """As `_without_types`, for a command and those below it."""
+    # What asks for help is an option too, made when it is first needed and then kept.
+    context = typer.Context(command, help_option_names=HELP_NAMES)
+    _without_types([*command.params, command.get_help_option(context)])
+    for inner in getattr(command, "commands", {}).values():
+        _without_flag_types(inner)
+
+
+def _without_types(params: list[Any]) -> None:
+    """A flag takes no value, so the help names no type of one."""
+    for option in params:
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+
+
 cli = typer.Typer(
     cls=HarpoonGroup,
     no_args_is_help=True,
+    context_settings={"help_option_names": HELP_NAMES},
     help="Harpoon: one OpenAI-compatible URL that turns intent into a route.",
     epilog='Start with `harpoon serve`, then in another terminal `harpoon ask "What is a vGPU?"`.\n\n'
     "`harpoon COMMAND --help` shows what a command does, with an example. Exit status: 0 yes or done, 1 the thing asked"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +19,12 @@ PAGE = 100
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 #: Statuses with which the server says that the request itself, or who asks, is wrong.
 _USAGE = frozenset({400, 401, 404, 405, 413})
+#: What to do about an error here, by its code.
+_HINTS = {
+    "invalid_api_key": "; here: --token or HARPOON_TOKEN, for tenants and keys --admin-token or HARPOON_ADMIN_TOKEN",
+    "model_not_found": "; `harpoon models` lists what can be asked for",
+    "covenant_not_found": "; `harpoon covenants list` shows yours",
+}
 
 
 class Client:
@@ -28,6 +34,9 @@ class Client:
         """Args: hint: what else could be done, said when nobody answers. Raises: ClientFailed for no address."""
         self.base = url.rstrip("/").removesuffix("/v1")
         self._hint = hint
+        # What would refuse it later quotes the whole header, and would show the token.
+        if not (token.isascii() and token.isprintable()):
+            raise ClientFailed("the token has a character that no header can carry, such as the end of a line")
         headers = {"authorization": f"Bearer {token}"} if token else {}
         try:
             at_home = httpx.URL(self.base).host in _LOOPBACK
@@ -59,6 +68,12 @@ class Client:
         with self._speaking():
             return self._value(self._client.post(path, content=body, headers={"content-type": "application/json"}))
 
+    def send(self, method: str, path: str, body: bytes | None = None, **query: str | int) -> Any:
+        """The JSON that another method answers. Args: body: a JSON text. Raises: ClientFailed."""
+        headers = {"content-type": "application/json"} if body is not None else {}
+        with self._speaking():
+            return self._value(self._client.request(method, path, content=body, headers=headers, params=query))
+
     def status_of(self, path: str, **query: str | int) -> tuple[int, Any]:
         """HTTP status and JSON of `GET path`, whatever the status. Raises: ClientFailed, if a stranger answers too."""
         with self._speaking():
@@ -69,19 +84,28 @@ class Client:
                 raise ClientFailed(f"what answers at {self.base} is not Harpoon") from problem
 
     @contextmanager
-    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[httpx.Response]:
-        """A streamed answer with status 200. Raises: ClientFailed, also for a connection that breaks while reading."""
-        with self._speaking(), self._client.stream("POST", path, json=body) as response:
+    def stream(self, path: str, body: bytes) -> Iterator[httpx.Response]:
+        """A streamed answer with status 200 to a JSON text.
+
+        Raises: ClientFailed, also for a connection that breaks while reading.
+        """
+        headers = {"content-type": "application/json"}
+        with self._speaking(), self._client.stream("POST", path, content=body, headers=headers) as response:
             if response.status_code != 200:
                 raise refusal(response.read(), response.status_code)
             yield response
 
-    def decisions(self, since_us: int = 0, most: int | None = None) -> Iterator[dict[str, Any]]:
-        """The caller's decisions, newest first, page after page. Args: since_us: none older, microseconds since 1970.
+    def decisions(
+        self, since_us: int = 0, most: int | None = None, before: str = "", state: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """The caller's decisions, newest first, page after page.
 
-        Raises: ClientFailed.
+        Args: since_us: none older, microseconds since 1970. before: only those made before the one with this id.
+        state: only those in this state. Raises: ClientFailed.
         """
-        query: dict[str, str | int] = {"limit": PAGE if most is None else min(PAGE, most)}
+        query: dict[str, str | int] = {"limit": PAGE if most is None or state else min(PAGE, most)}
+        if before:
+            query["before"] = before
         while True:
             page = self.get("/v1/decisions", **query)
             try:
@@ -89,6 +113,8 @@ class Client:
                 for decision in found:
                     if decision["at_us"] < since_us or most == 0:
                         return
+                    if state and decision["state"] != state:
+                        continue
                     yield decision
                     most = None if most is None else most - 1
                 if not has_more or not found or most == 0:
@@ -119,12 +145,28 @@ class Client:
 
 
 def refusal(body: bytes, status: int) -> ClientFailed:
-    """An error answer in words: its message, then its reasons, one a line."""
+    """An error answer in words: its message and what this command line can do about it, then its other reasons."""
     try:
         error = json.loads(body)["error"]
-        lines = [str(error["message"]), *(f"  {reason}" for reason in error.get("reasons", []))]
-        code = str(error.get("code"))
+        message, code = str(error["message"]), str(error.get("code"))
+        reasons = [str(reason) for reason in error.get("reasons", [])]
     except (ValueError, KeyError, TypeError, AttributeError):
         return ClientFailed(f"the server answered {status} with something that is not Harpoon's", http_status=status)
+    lines = [message + _HINTS.get(code, ""), *reason_lines(message, reasons)]
     unasked = status in _USAGE or code == "not_local"
     return ClientFailed("\n".join(lines), UNASKED if unasked else NO, status, code)
+
+
+def reason_lines(message: str, reasons: list[str]) -> list[str]:
+    """Reasons as sentences, one a line; the one that the message says already is left out."""
+    from worker.canon.reasons import reason_from_text, reason_sentence
+
+    lines = []
+    for reason in reasons:
+        try:
+            is_said = f"({reason_from_text(reason).head}, " in message
+        except ValueError:
+            is_said = False
+        if not is_said:
+            lines.append(f"  {reason_sentence(reason)}")
+    return lines

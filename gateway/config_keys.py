@@ -17,6 +17,17 @@ _OF_A_LABEL: Final = {
     "max_new_tokens": "MAX_NEW_TOKENS",
     "enable_thinking": "ENABLE_THINKING",
 }
+#: Keys of a provider, and the end of their settings' names.
+_OF_A_PROVIDER: Final = {"base_url": "BASE_URL", "api_key": "API_KEY"}
+#: Section of each provider of the catalogue, and the beginning of its settings' names.
+PROVIDER_SECTIONS: Final = {
+    "hosted_ai": "HOSTED_AI",
+    "native": "NATIVE",
+    "groq": "GROQ",
+    "openai": "OPENAI",
+    "openrouter": "OPENROUTER",
+    "workers_ai": "WORKERS_AI",
+}
 #: Dotted key to setting.
 KEYS: Final = {
     **{
@@ -27,14 +38,15 @@ KEYS: Final = {
     "harpoon.hygiene_threshold": "HARPOON_HYGIENE_THRESHOLD",
     "harpoon.max_iterations": "HARPOON_MAX_ITERATIONS",
     "harpoon.thread_count": "HARPOON_THREAD_COUNT",
-    "hosted_ai.base_url": "HOSTED_AI_BASE_URL",
-    "hosted_ai.api_key": "HOSTED_AI_API_KEY",
+    **{
+        f"{section}.{key}": f"{prefix}_{ending}"
+        for section, prefix in PROVIDER_SECTIONS.items()
+        for key, ending in _OF_A_PROVIDER.items()
+    },
     "hosted_ai.pool": "HOSTED_AI_POOL_ID",
     "hosted_ai.overcommit": "HOSTED_AI_OVERCOMMIT",
     "hosted_ai.timeout_secs": "HOSTED_AI_TIMEOUT_S",
     "hosted_ai.max_retries": "HOSTED_AI_MAX_RETRIES",
-    "native.base_url": "NATIVE_BASE_URL",
-    "native.api_key": "NATIVE_API_KEY",
     "native.models": "NATIVE_MODELS",
     "native.attests": "NATIVE_ATTESTS",
     "native.regions": "NATIVE_REGIONS",
@@ -49,9 +61,8 @@ SECTIONS: Final = frozenset(
         SETTINGS_SECTION,
         "models",
         "harpoon",
-        "hosted_ai",
-        "native",
         "service",
+        *PROVIDER_SECTIONS,
         *(f"models.{name}" for name in LABEL_SETTINGS),
     ]
 )

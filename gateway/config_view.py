@@ -37,7 +37,7 @@ class Shown(NamedTuple):
 def shown_settings(gathered: Gathered) -> list[Shown]:
     """Every setting, in the order of the documentation."""
     rows = []
-    for setting in ALL_SETTINGS:
+    for setting in (*ALL_SETTINGS, *gathered.own):
         value, source = gathered.values[setting.name], gathered.sources[setting.name]
         shown = MASK if setting.secret and value else _QUERY_SECRET.sub(rf"\1{MASK}", _USER_INFO.sub(MASK, value))
         rows.append(

@@ -64,7 +64,9 @@ def write_line(text: str = "") -> None:
 
 def write_json(value: Any) -> None:
     """A value as indented JSON."""
-    write_line(json.dumps(value, indent=2, ensure_ascii=False))
+    from worker.compact_json import plain_numbers
+
+    write_line(plain_numbers(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def write_styled(text: str, spans: Iterable[tuple[int, int, str]] = (), style: str = "") -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gateway.config_file import Problem, read_config_file
+from worker.access_settings import names_in_catalogue
 from worker.configuration import SETTINGS, Configuration, Setting, read_configuration
 from worker.errors import CatalogueError, SettingsError
+from worker.guard.logs import secrets_in
 from worker.routing.labels import fold_ascii, is_decimal
 
 _FUSION = "read by fusion, when it lands"
@@ -26,6 +28,11 @@ HOST_SETTINGS = (
     Setting("HARPOON_STATE", "folder of the database; made if it is missing", "~/.local/state/harpoon"),
     Setting("HARPOON_CATALOGUE", "file with a catalogue of your own (JSON)"),
     Setting("HARPOON_SIMULATOR_SPEED", "times the pace the pools would have, a whole number; 0 = no waiting", "1"),
+    Setting("HARPOON_MAX_CONNECTIONS", "most open connections to all providers together, for each process", "1024"),
+    Setting("HARPOON_HEAD_TIMEOUT_S", "longest time until a request's head is complete, in seconds", "10"),
+    Setting("HARPOON_BODY_TIMEOUT_S", "longest time from there until its body is complete, in seconds", "30"),
+    Setting("HARPOON_IDLE_TIMEOUT_S", "longest time a connection is kept open between two requests, in seconds", "75"),
+    Setting("HARPOON_MAX_CONNECTIONS_PER_HOST", "most open connections to one provider, for each process", "512"),
 )
 #: Accepted and checked, so that a file can be written once; `config show` says that nothing reads them yet.
 LATER_SETTINGS = (
@@ -69,12 +76,16 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Every setting's value with where it came from, before any of them is checked; and what is wrong with the file."""
+    """Every setting's value with where it came from, before any of them is checked; and what is wrong with the file.
+
+    `own`: the settings of providers that only the operator's catalogue has; they stand in the environment alone.
+    """
 
     config: Path | None
     values: Mapping[str, str] = field(repr=False)
     sources: Mapping[str, Source]
     problems: tuple[Problem, ...]
+    own: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +97,21 @@ class HostSettings:
     workers: int
     state: Path
     simulator_speed: int
+    max_connections: int
+    max_connections_per_host: int
+    head_timeout_us: int
+    body_timeout_us: int
+    idle_timeout_s: int
     log_level: str
     configuration: Configuration = field(repr=False)
     values: Mapping[str, str] = field(repr=False)
     config: Path | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that no log may hold."""
+        names = [setting.name for setting in ALL_SETTINGS if setting.secret]
+        return secrets_in(self.values, names + [name for name in self.values if name.endswith("_API_KEY")])
 
 
 def find_config(environment: Mapping[str, str], config: Path | None, home: Path) -> Path | None:
@@ -122,7 +144,24 @@ def gather_settings(environment: Mapping[str, str], flags: Mapping[str, str], co
         for name in DEFAULTS:
             if given.get(name):
                 values[name], sources[name] = given[name], Source(kind)
-    return Gathered(config, values, sources, problems)
+    own = _own_settings(values)
+    for setting in own:
+        given_value = environment.get(setting.name, "")
+        values[setting.name] = given_value
+        sources[setting.name] = Source(ENVIRONMENT if given_value else DEFAULT)
+    return Gathered(config, values, sources, problems, own)
+
+
+def _own_settings(values: Mapping[str, str]) -> tuple[Setting, ...]:
+    """The settings of providers that only the operator's own catalogue has; none if it can't be read."""
+    text = values["HARPOON_CATALOGUE_JSON"]
+    if not text and values["HARPOON_CATALOGUE"]:
+        try:
+            text = _read_text("HARPOON_CATALOGUE", Path(values["HARPOON_CATALOGUE"]))
+        except SettingsError:
+            text = ""  # said when the settings are checked
+    names = [name for name in names_in_catalogue(text) if name not in DEFAULTS]
+    return tuple(Setting(name, "of a provider of your catalogue", secret=name.endswith("_API_KEY")) for name in names)
 
 
 def read_settings(environment: Mapping[str, str], flags: Mapping[str, str], config: Path | None) -> HostSettings:
@@ -171,7 +210,8 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
     if values["HARPOON_CATALOGUE"] and not values["HARPOON_CATALOGUE_JSON"]:
         values["HARPOON_CATALOGUE_JSON"] = _read_text("HARPOON_CATALOGUE", Path(values["HARPOON_CATALOGUE"]))
     host = values["SERVICE_HOST"]
-    if host in LOOPBACK and not values["HARPOON_TOKENS"] and values["HARPOON_OPEN"] == "0":
+    has_keys = values["HARPOON_TOKENS"] or values["HARPOON_ADMIN_TOKEN"] or values["HARPOON_STORED_KEYS"] == "on"
+    if host in LOOPBACK and not has_keys and values["HARPOON_OPEN"] == "0":
         values["HARPOON_OPEN"] = "1"
     try:
         configuration = read_configuration(values)
@@ -179,7 +219,8 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
         if problem.param == "HARPOON_CATALOGUE_JSON" and not given["HARPOON_CATALOGUE_JSON"]:
             problem.param = "HARPOON_CATALOGUE"
         raise
-    if not configuration.tokens and (host not in LOOPBACK or not configuration.open_access):
+    closed = configuration.tokens or configuration.stored_keys
+    if not closed and (host not in LOOPBACK or not configuration.open_access):
         raise SettingsError(
             f"listening on {host} without a token would serve everybody who can connect: set HARPOON_TOKENS="
             "hk_<tenant>_<secret>, or listen on 127.0.0.1",
@@ -198,6 +239,11 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
         workers=_number(values, "HARPOON_WORKERS", 1, MAX_WORKERS),
         state=Path(values["HARPOON_STATE"]).expanduser(),
         simulator_speed=_number(values, "HARPOON_SIMULATOR_SPEED", 0, 1_000_000),
+        max_connections=_number(values, "HARPOON_MAX_CONNECTIONS", 1, 1_000_000),
+        max_connections_per_host=_number(values, "HARPOON_MAX_CONNECTIONS_PER_HOST", 1, 1_000_000),
+        head_timeout_us=_number(values, "HARPOON_HEAD_TIMEOUT_S", 1, 3_600) * 1_000_000,
+        body_timeout_us=_number(values, "HARPOON_BODY_TIMEOUT_S", 1, 86_400) * 1_000_000,
+        idle_timeout_s=_number(values, "HARPOON_IDLE_TIMEOUT_S", 1, 3_600),
         log_level=level,
         configuration=configuration,
         values=values,

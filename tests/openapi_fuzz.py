@@ -35,6 +35,8 @@ CONFORMANCE = [
 NOT_SENT = {"/api/live"}
 #: Says by a 5xx that it is not built yet.
 NOT_BUILT = {"/v2/strike"}
+#: Where another value exists than elsewhere.
+KNOWN_THERE = {"/v1/embeddings": {"model": "hashed-words-256"}}
 BASE = "http://localhost"
 
 
@@ -51,7 +53,8 @@ def fuzz(document: dict[str, Any], send: Send, examples: int, known: dict[str, s
         operation = result.ok()
         if operation.path not in NOT_SENT:
             statuses = seen.setdefault(f"{operation.method.upper()} {operation.path}", set())
-            _fuzz_one(operation, GenerationMode.POSITIVE, send, examples, statuses, known)
+            there = known | KNOWN_THERE.get(operation.path, {})
+            _fuzz_one(operation, GenerationMode.POSITIVE, send, examples, statuses, there)
             # To some operations there is nothing wrong to send.
             with contextlib.suppress(Unsatisfiable):
                 _fuzz_one(operation, GenerationMode.NEGATIVE, send, examples, statuses, {})

@@ -14,10 +14,15 @@ from typing import Any, NamedTuple
 from worker.classification import Classification
 from worker.covenant.policy import Policy, policy_from_plain
 from worker.routing.candidates import Load
+from worker.tenants.limits import Rate
 
 BUDGET, POLICY, UNAVAILABLE = "budget", "policy", "unavailable"
 #: Nothing was decided: the request names a covenant that the tenant does not have.
 UNKNOWN_COVENANT = "unknown_covenant"
+#: The requirement of a covenant that the gateway fulfils itself, where it can redact the whole prompt.
+REDACT_PII = "redact_pii"
+#: Nothing was decided: a limit on requests or tokens stands before it, or the key is none of the tenant's.
+LIMITED, UNKNOWN_KEY = "limited", "unknown_key"
 
 
 class Facts(NamedTuple):
@@ -25,6 +30,10 @@ class Facts(NamedTuple):
 
     `deadline_us` and `time_limit_us` count from `at_us`; `max_output_tokens` 0 = the client set none. With a
     `covenant_id` the policy is that of the tenant's stored covenant, which admission puts in the place of `policy`.
+    `key_id` names the tenant's stored key, if it is one that asks; `key_digest`, hex SHA-256 of its token, proves it.
+    `redactable`: what redaction would replace or replaces, as `kind:count`; None = this prompt can't be redacted, or
+    nobody may ask for it. `redact_always`: it is redacted whatever the policy says. `guardrails`: what forbids the
+    request, as `INVARIANT:bound:value`.
     """
 
     tenant: str
@@ -44,6 +53,16 @@ class Facts(NamedTuple):
     session_id: str
     user_id: str
     covenant_id: str = ""
+    key_id: str = ""
+    key_digest: str = ""
+    redactable: tuple[str, ...] | None = None
+    redact_always: bool = False
+    guardrails: tuple[str, ...] = ()
+
+    @property
+    def is_redacted(self) -> bool:
+        """Whether the prompt leaves redacted, now that the policy is known."""
+        return self.redactable is not None and (self.redact_always or REDACT_PII in self.policy.requirements)
 
     @property
     def load(self) -> Load:
@@ -71,6 +90,7 @@ class Admission(NamedTuple):
     """The mediator's answer: route ids, best first, and the output limit that the funds buy on the first one.
 
     `policy` and `time_limit_us` are those of the stored covenant that the request names; None and 0 without one.
+    `rates`: how the limits by the minute stand, of those that are set; `retry_after_us`: of a refusal by one.
     """
 
     decision_id: str
@@ -81,6 +101,8 @@ class Admission(NamedTuple):
     refusal: Refusal | None
     policy: Policy | None = None
     time_limit_us: int = 0
+    rates: tuple[Rate, ...] = ()
+    retry_after_us: int = 0
 
 
 class Fallback(NamedTuple):
@@ -162,6 +184,7 @@ def admission_from_json(text: str) -> Admission:
     refusal = plain["refusal"]
     plain["refusal"] = Refusal(**_tuples(refusal)) if refusal else None
     plain["policy"] = policy_from_plain(plain["policy"]) if plain["policy"] else None
+    plain["rates"] = [Rate(**rate) for rate in plain["rates"]]
     return Admission(**_tuples(plain))
 
 

@@ -10,11 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.admission import BUDGET, POLICY, UNAVAILABLE, UNKNOWN_COVENANT, Admission, Facts, Refusal
-from worker.budget import Account, account_names, encode_accounts, funds_of, read_accounts, reserve
+from worker.admission import (
+    BUDGET,
+    LIMITED,
+    POLICY,
+    UNAVAILABLE,
+    UNKNOWN_COVENANT,
+    UNKNOWN_KEY,
+    Admission,
+    Facts,
+    Refusal,
+)
+from worker.budget import Account, encode_accounts, funds_of, read_accounts, reserve
 from worker.canon import codes
 from worker.canon.decide import Decision, decide
-from worker.canon.gates import Bounds, Verdict, bounds_of
+from worker.canon.gates import FULFILLED, Bounds, Verdict, bounds_of, guardrail_denials
+from worker.canon.reasons import Reason, nearest_value
 from worker.covenant_store import bind_covenant
 from worker.decision_record import record_text
 from worker.ledger.canonical import canonical_json
@@ -23,7 +34,11 @@ from worker.ledger.entry import ACTION, DENY, STRUCTURE_UPDATE, append_entry
 from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import Candidate, build_candidates, unconfigured_routes
 from worker.routing.catalogue import CompiledCatalogue
-from worker.routing.estimates import read_observations
+from worker.routing.estimates import claim_probe, read_observations
+from worker.tenants.limiting import FREE, Held, count_in, look_in
+from worker.tenants.limits import NO_LIMITS, LimitSet, Terms, stored_terms
+from worker.tenants.standing import Standing, check_key_in, standing_of
+from worker.tenants.usage import note_in
 
 #: How long past its own time limit a reservation may live before it counts as orphaned.
 ORPHAN_GRACE_US = 2_000_000
@@ -34,7 +49,8 @@ class MediatorConfig:
     """What the mediator is told by its host; all of it static while the process lives.
 
     `catalogue_hash`: hex SHA3-256 of the catalogue's canonical JSON. `caps`: lifetime budget per tenant, micro-dollars;
-    `default_cap` for all others, None = no limit. `allowed`: providers per tenant, absent = all.
+    `default_cap` for all others, None = no limit. `allowed`: providers per tenant, absent = all. `limits`: per tenant;
+    `default_limits` for all others.
     """
 
     catalogue: CompiledCatalogue
@@ -44,9 +60,14 @@ class MediatorConfig:
     default_cap: int | None = None
     allowed: dict[str, frozenset[str]] | None = None
     frozen_estimates: bool = False
+    limits: dict[str, LimitSet] | None = None
+    default_limits: LimitSet = NO_LIMITS
 
     def cap_of(self, tenant: str) -> int | None:
         return self.caps.get(tenant, self.default_cap)
+
+    def limits_of(self, tenant: str) -> LimitSet:
+        return self.default_limits if self.limits is None else self.limits.get(tenant, self.default_limits)
 
 
 class Weighed(NamedTuple):
@@ -56,6 +77,7 @@ class Weighed(NamedTuple):
     decision: Decision
     unconfigured: list[str]
     record: str
+    standing: Standing
 
 
 def catalogue_hash(hasher: Hasher, catalogue: CompiledCatalogue) -> str:
@@ -65,9 +87,15 @@ def catalogue_hash(hasher: Hasher, catalogue: CompiledCatalogue) -> str:
 
 def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int) -> int:
     """The number of the tenant's log, which names this catalogue as CANON: by genesis, or an update after a change."""
-    rows = sql.execute("SELECT log, catalogue_hash FROM tenant WHERE tenant = ?", tenant)
+    return _tenant_in(sql, hasher, config, tenant, at_us)[0]
+
+
+def _tenant_in(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int) -> tuple[int, Terms]:
+    """`ensure_canon`'s log, and the tenant's stored terms from the same row."""
+    rows = sql.execute("SELECT log, catalogue_hash, terms FROM tenant WHERE tenant = ?", tenant)
+    terms = stored_terms(rows[0][2] if rows else None)
     if rows and rows[0][1] == config.catalogue_hash:
-        return as_int(rows[0][0])
+        return as_int(rows[0][0]), terms
     sql.execute(
         """INSERT INTO tenant (tenant, catalogue_hash, created_us) VALUES (?, ?, ?)
            ON CONFLICT (tenant) DO UPDATE SET catalogue_hash = excluded.catalogue_hash""",
@@ -86,34 +114,72 @@ def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, 
     for item, digest in parts.items():
         payload = {"hash": digest, "item": item, "level": "CANON", "source": "import"}
         append_entry(sql, hasher, tenant, log, STRUCTURE_UPDATE, at_us, canonical_json(payload).decode())
-    return log
+    return log, terms
 
 
 def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> Admission:
-    """Decide, record and reserve. Raises: UnknownModel; CanonicalError; StateError."""
+    """Know the caller, keep the limits, then decide, record and reserve.
+
+    Whom nobody knows leaves nothing behind. Raises: UnknownModel; CanonicalError; StateError.
+    """
+    key = None
+    if facts.key_digest:
+        key, problem = check_key_in(sql, facts.tenant, facts.key_id, facts.key_digest, facts.at_us)
+        if key is None:
+            return Admission(facts.decision_id, "", (), 0, 0, Refusal(UNKNOWN_KEY, (problem,)))
     bound = bind_covenant(sql, facts)
     if bound is None:
         return Admission(facts.decision_id, "", (), 0, 0, Refusal(UNKNOWN_COVENANT, ()))
-    facts, tenant = bound, bound.tenant
+    log, terms = _tenant_in(sql, hasher, config, bound.tenant, bound.at_us)
+    standing = standing_of(config, bound.tenant, terms, key)
+    held = look_in(sql, standing, bound)
+    if held.reasons:
+        note_in(sql, bound.tenant, bound.key_id, bound.at_us, refused=1)
+        refusal = Refusal(LIMITED, held.reasons)
+        return Admission(
+            bound.decision_id,
+            "",
+            (),
+            0,
+            0,
+            refusal,
+            rates=held.rates(admitted=False),
+            retry_after_us=held.retry_after_us,
+        )
+    admission = _decide_in(sql, hasher, config, bound, log, standing, held)
+    if held is not FREE:
+        admitted = admission.refusal is None
+        count_in(sql, bound.tenant, held, admitted=admitted)
+        admission = admission._replace(rates=held.rates(admitted=admitted))
+    if key is not None and admission.refusal is not None:
+        note_in(sql, bound.tenant, key.key_id, bound.at_us, refused=1)
+    return admission
+
+
+def _decide_in(
+    sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts, log: int, standing: Standing, held: Held
+) -> Admission:
+    """The decision on a request that the limits let pass: recorded, and its money reserved."""
+    tenant = facts.tenant
     # Only a stored covenant's policy is news to the caller.
     policy, time_limit_us = (facts.policy, facts.time_limit_us) if facts.covenant_id else (None, 0)
-    log = ensure_canon(sql, hasher, config, tenant, facts.at_us)
-    accounts, decision, unconfigured, record = weigh_in(sql, config, facts)
+    accounts, decision, unconfigured, record, _ = weigh_in(sql, config, facts, standing)
     digest = hasher.sha3_256(record.encode()).hex()
     if not decision.ranking:
         entry = append_entry(
             sql, hasher, tenant, log, DENY, facts.at_us, _denied_text(config, digest, facts.decision_id), record
         )
-        _record(sql, facts, "denied", "", 0, accounts, digest, entry)
+        _record(sql, facts, "denied", "", 0, accounts, digest, entry, 0)
         return Admission(
             facts.decision_id, digest, (), 0, 0, refusal_of(decision.verdicts, len(unconfigured)), policy, time_limit_us
         )
     best = decision.ranking[0]
     route, verdict = decision.candidates[best].route.id, decision.verdicts[best]
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
+    claim_probe(sql, tenant, route, decision.candidates[best].observation, facts.at_us)
     payload = action_text(config, digest, facts.decision_id, verdict.worst_usd_micros, route)
     entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, record)
-    _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, entry)
+    _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, entry, held.planned_tokens)
     return Admission(
         decision_id=facts.decision_id,
         digest=digest,
@@ -139,32 +205,43 @@ def _denied_text(config: MediatorConfig, digest: str, decision_id: str) -> str:
     return f'{{"catalogue":"{config.catalogue_hash}","decision":"{digest}","decision_id":{quote(decision_id)}}}'
 
 
-def weigh_in(sql: Sql, config: MediatorConfig, facts: Facts) -> Weighed:
+def weigh_in(sql: Sql, config: MediatorConfig, facts: Facts, standing: Standing) -> Weighed:
     """The decision on these facts, bound to their covenant, in this state, which is only read. Raises: UnknownModel."""
-    names = account_names(facts.policy, config.cap_of(facts.tenant), facts.at_us, facts.covenant_id)
+    names = standing.accounts(facts.policy, facts.at_us, facts.covenant_id, facts.user_id)
     accounts = read_accounts(sql, facts.tenant, names)
     observed = {} if config.frozen_estimates else read_observations(sql, facts.tenant, facts.at_us)
     candidates = build_candidates(config.catalogue, facts.model, facts.load, observed, config.configured)
-    decision = decide_on(config, facts, accounts, candidates)
+    return weigh(config, facts, standing, accounts, candidates)
+
+
+def weigh(
+    config: MediatorConfig, facts: Facts, standing: Standing, accounts: list[Account], candidates: Sequence[Candidate]
+) -> Weighed:
+    """The decision between these candidates with this much money, and its record. Pure."""
+    decision = decide_on(config, facts, accounts, candidates, standing)
     unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
-    record = record_text(facts, accounts, decision, unconfigured, config.configured, config.catalogue_hash)
-    return Weighed(accounts, decision, unconfigured, record)
+    shown, authority = [*accounts, *standing.ceilings], (standing.providers, standing.models)
+    record = record_text(facts, shown, decision, unconfigured, config.configured, config.catalogue_hash, authority)
+    return Weighed(accounts, decision, unconfigured, record, standing)
 
 
 def decide_on(
-    config: MediatorConfig, facts: Facts, accounts: list[Account], candidates: Sequence[Candidate]
+    config: MediatorConfig, facts: Facts, accounts: list[Account], candidates: Sequence[Candidate], standing: Standing
 ) -> Decision:
     """The decision between these candidates with this much money. Pure."""
     catalogue, policy = config.catalogue, facts.policy
-    bounds = bounds_on(config, facts, accounts)
+    bounds = bounds_on(config, facts, accounts, standing)
     return decide(candidates, facts.load, bounds, policy.deadline_us or catalogue.source.horizon_us)
 
 
-def bounds_on(config: MediatorConfig, facts: Facts, accounts: list[Account]) -> Bounds:
+def bounds_on(config: MediatorConfig, facts: Facts, accounts: list[Account], standing: Standing) -> Bounds:
     """What the gates compare with. Pure."""
-    allowed = config.allowed.get(facts.tenant) if config.allowed else None
-    funds = funds_of(facts.policy, accounts)
-    return bounds_of(config.catalogue, facts.policy, funds, config.configured, allowed, True)
+    policy, funds = facts.policy, funds_of(facts.policy, [*accounts, *standing.ceilings])
+    bounds = bounds_of(config.catalogue, policy, funds, config.configured, standing.providers, True, standing.models)
+    if facts.redactable is not None or facts.guardrails:
+        fulfilled = FULFILLED if facts.redactable is not None else frozenset()
+        bounds = bounds._replace(fulfilled=fulfilled, guardrails=guardrail_denials(facts.guardrails))
+    return bounds
 
 
 def _record(
@@ -176,12 +253,13 @@ def _record(
     accounts: list[Account],
     digest: str,
     entry: int,
+    planned_tokens: int,
 ) -> None:
     """Write the decision; an open one holds money until its time limit and the grace have passed."""
     sql.execute(
         """INSERT INTO decision (tenant, decision_id, request_id, at_us, state, route, attempt, held, expires_us,
-           charged, accounts, session_id, user_id, digest, entry_id, completion_id)
-           VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, 0)""",
+           charged, accounts, session_id, user_id, digest, entry_id, completion_id, key_id, planned_tokens)
+           VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, 0, ?, ?)""",
         facts.tenant,
         facts.decision_id,
         facts.request_id,
@@ -195,6 +273,8 @@ def _record(
         facts.user_id,
         digest,
         entry,
+        facts.key_id,
+        planned_tokens,
     )
 
 
@@ -206,20 +286,18 @@ def refusal_of(verdicts: Sequence[Verdict], unconfigured: int) -> Refusal:
     kinds = {_kind(verdict) for verdict in verdicts}
     kind = BUDGET if BUDGET in kinds else UNAVAILABLE if UNAVAILABLE in kinds else POLICY
     count = len(verdicts) + unconfigured
-    found: dict[tuple[str, str, int], list[int]] = {}
+    found: dict[tuple[str, str, int], list[tuple[int, bool]]] = {}
     for verdict in verdicts:
         for denial in verdict.denials:
-            found.setdefault((denial.code, denial.subject, denial.bound), []).append(denial.value)
-    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+            is_alone = all(other.code == denial.code for other in verdict.denials)
+            found.setdefault((denial.code, denial.subject, denial.bound), []).append((denial.value, is_alone))
+    ordered = [
+        Reason(code, subject, bound, nearest_value(values, bound), len(values), count)
+        for (code, subject, bound), values in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
     if unconfigured:
-        ordered.append(((codes.INVARIANT_VIOLATION, codes.PROVIDER_CONFIGURED, 0), [0] * unconfigured))
-    return Refusal(kind, tuple(f"{_reason(*key, values)} [{len(values)} of {count}]" for key, values in ordered))
-
-
-def _reason(code: str, subject: str, bound: int, values: list[int]) -> str:
-    """One reason of many candidates, with the value that came nearest to the bound."""
-    nearest = min(values, key=lambda value: abs(value - bound))
-    return f"{code}: {subject}" + (f" ({nearest} against {bound})" if bound or nearest else "")
+        ordered.append(Reason(codes.INVARIANT_VIOLATION, codes.PROVIDER_CONFIGURED, 0, 0, unconfigured, count))
+    return Refusal(kind, tuple([reason.to_text() for reason in ordered]))
 
 
 def _kind(verdict: Verdict) -> str:

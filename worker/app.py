@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Sequence
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, Router
 
+from worker.api.admin import admin_routes, office_of
 from worker.api.answers import OUR_FAULT, Headers, Message, Receive, Scope, Send, send_error
 from worker.api.auth import refuse_strangers
 from worker.api.catalogue import CatalogueInForce
 from worker.api.chat import ChatCompletions
 from worker.api.covenants import Covenants, ParseCovenant
 from worker.api.decisions import DecisionList, Decisions
+from worker.api.embeddings import Embeddings
 from worker.api.health import Health
 from worker.api.index import Index
 from worker.api.live import Live
@@ -25,6 +27,7 @@ from worker.api.metrics_page import MetricsPage
 from worker.api.models import Models
 from worker.api.openapi.document import OpenApi
 from worker.api.plain_text import Classify, Process, Run, Strike
+from worker.api.responses import Responses
 from worker.api.route import ExplainRoute
 from worker.errors import CallerError, HarpoonError
 from worker.services import Services
@@ -106,6 +109,8 @@ def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Ap
     chat = ChatCompletions(services)
     routes = [
         Route(CHAT_PATH, chat, methods=["POST"]),
+        Route("/v1/responses", Responses(services), methods=["POST"]),
+        Route("/v1/embeddings", Embeddings(services), methods=["POST"]),
         Route("/v1/models", Models(services), methods=["GET"]),
         Route("/v1/models/{model_id:path}", Models(services), methods=["GET"]),
         Route("/v1/decisions", DecisionList(services), methods=["GET"]),
@@ -123,6 +128,7 @@ def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Ap
         Route("/api/live", Live(services), methods=["GET"]),
         Route("/health", Health(services), methods=["GET"]),
         Route("/metrics", MetricsPage(services), methods=["GET"]),
+        *admin_routes(office_of(services)),
         Route("/openapi.json", OpenApi(), methods=["GET"]),
     ]
     index = Index(services, [*dict.fromkeys(route.path_format for route in routes)])

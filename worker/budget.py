@@ -21,6 +21,8 @@ REQUEST_BUDGET = "request"
 UNLIMITED = 2**53 - 1
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US
+#: The windows a covenant's budget may be for.
+_UNITS = {"per_hour": "hour", "per_day": "day", "per_month": "month"}
 
 
 class Account(NamedTuple):
@@ -54,13 +56,17 @@ def account_names(policy: Policy, tenant_cap: int | None, at_us: int, covenant_i
         lifetime = f"{COVENANT_ACCOUNT}:{covenant_id}"
         accounts[lifetime] = budget if policy.budget_scope in (None, "total") else None
         prefix = f"{lifetime}:"
-    if policy.budget_scope == "per_hour":
-        accounts[f"{prefix}hour:{at_us // _HOUR_US}"] = budget
-    elif policy.budget_scope == "per_day":
-        accounts[f"{prefix}day:{at_us // _DAY_US}"] = budget
-    elif policy.budget_scope == "per_month":
-        accounts[f"{prefix}month:{_month(at_us // _DAY_US)}"] = budget
+    unit = _UNITS.get(policy.budget_scope or "")
+    if unit is not None:
+        accounts[f"{prefix}{unit}:{window_of(unit, at_us)}"] = budget
     return accounts
+
+
+def window_of(unit: str, at_us: int) -> str:
+    """The hour or day (counted from 1970) or the month (`YYYY-MM`) of a time, UTC."""
+    if unit == "month":
+        return _month(at_us // _DAY_US)
+    return str(at_us // (_HOUR_US if unit == "hour" else _DAY_US))
 
 
 def covenant_of(accounts: list[str]) -> str:

@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from worker.access_settings import names_of, read_access
 from worker.admitting import MediatorConfig, catalogue_hash
-from worker.api.auth import Keyring, tenant_of
+from worker.api.auth import Keyring, admin_digest
 from worker.catalogue_settings import adapt_catalogue, choice_setting, whole_setting
 from worker.errors import HarpoonError, SettingsError
+from worker.guard.guarding import INJECTION_MODES, PERSONAL_DATA_MODES, REDACT_MODES, GuardSettings
 from worker.money import parse_usd
 from worker.ports import Hasher
 from worker.routing.catalogue import Catalogue, CompiledCatalogue, compile_catalogue, parse_catalogue
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
-from worker.routing.deployments import DEPLOYMENTS, HOSTED_AI, SIMULATOR, provider_of_deployment
 from worker.services import Limits
 from worker.strict_json import JsonLimits, parse_json
+from worker.tenants.limit_settings import limits_from_settings, per_tenant
+from worker.tenants.limits import NO_LIMITS, LimitSet
 from worker.upstream.attempts import AttemptLimits
-from worker.upstream.providers import ProviderAccess, build_access, setting_prefix
+from worker.upstream.providers import ProviderAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,19 @@ class Setting:
 SETTINGS = (
     Setting("HARPOON_TOKENS", "tokens of the form hk_<tenant>_<secret>, separated by commas", secret=True),
     Setting("HARPOON_OPEN", "1 = serve without a token when none is set (only where nobody else can connect)", "0"),
+    Setting(
+        "HARPOON_ADMIN_TOKEN", "hk_admin_<secret>: opens /admin and lets stored keys in; unset = neither", secret=True
+    ),
+    Setting("HARPOON_STORED_KEYS", "keys made by `harpoon keys` are let in: on, off, or auto = with /admin", "auto"),
     Setting("HARPOON_BUDGET_USD", "lifetime budget: an amount for every tenant, or tenant=amount,..."),
+    Setting("HARPOON_LIMIT_REQUESTS_PER_MINUTE", "a number for every tenant, or tenant=number,...; unset = no limit"),
+    Setting("HARPOON_LIMIT_TOKENS_PER_MINUTE", "likewise: tokens of input and output"),
+    Setting("HARPOON_LIMIT_CONCURRENT_REQUESTS", "likewise: requests at a time"),
+    Setting("HARPOON_LIMIT_USD_PER_REQUEST", "the most a request may cost, for every tenant, or tenant=amount,..."),
+    Setting("HARPOON_LIMIT_USD_PER_HOUR", "likewise: a budget for each hour (UTC)"),
+    Setting("HARPOON_LIMIT_USD_PER_DAY", "likewise, for each day"),
+    Setting("HARPOON_LIMIT_USD_PER_MONTH", "likewise, for each month"),
+    Setting("HARPOON_LIMIT_USD_PER_USER_PER_DAY", "likewise, for each day of each user named by x-user-id"),
     Setting("HARPOON_CATALOGUE_JSON", "a catalogue of your own, as JSON text (see `harpoon catalogue`)"),
     Setting("HARPOON_SIMULATOR", "on, off, or auto = only while no real provider is configured", "auto"),
     Setting("DEPLOYMENT_MODE", "native, hosted_ai or lightweight: only that provider; unset = all that are configured"),
@@ -52,6 +67,13 @@ SETTINGS = (
     Setting("HARPOON_MAX_BODY_MEMBERS", "most commas and colons of a request body's JSON, outside strings", "100000"),
     Setting("HARPOON_MAX_RETRIES", "how often a request that never arrived is sent again", "1"),
     Setting("HARPOON_MAX_FALLBACKS", "how many further routes are tried", "1"),
+    Setting("HARPOON_MAX_RETRY_AFTER_S", "longest retry-after of a provider that is waited for, in seconds", "5"),
+    Setting("HARPOON_FIRST_BYTE_TIMEOUT_S", "longest wait for a plain answer or a stream's first event, in s", "120"),
+    Setting("HARPOON_KEEP_ALIVE_S", "a silent stream's client gets a comment after so many seconds; 0 = never", "15"),
+    Setting("HARPOON_REDACT", "personal data in prompts: off, policy = a covenant asks for it, or always", "policy"),
+    Setting("HARPOON_GUARD_INJECTION", "a prompt that reads like an attack on instructions: off, flag or deny", "off"),
+    Setting("HARPOON_GUARD_PII", "a prompt with personal data or a secret in it: off, flag, redact or deny", "off"),
+    Setting("HARPOON_GUARD_MAX_CHARACTERS", "most text of a request that is looked through for those", "1000000"),
     Setting("HARPOON_LIVE_POLL_MS", "how often a live feed looks for news, in milliseconds", "50"),
     Setting("HARPOON_LIVE_LIMIT_S", "longest connection of a live feed, in seconds", "300"),
     Setting("HARPOON_LIVE_CONNECTIONS", "most live feeds at a time, for each process", "32"),
@@ -70,7 +92,23 @@ SETTINGS = (
     Setting("OPENAI_API_KEY", "OpenAI", secret=True),
     Setting("OPENAI_BASE_URL", "another address for OpenAI, or any OpenAI-compatible server"),
     Setting("WORKERS_AI_API_KEY", "Workers AI", secret=True),
-    Setting("WORKERS_AI_BASE_URL", "https://api.cloudflare.com/client/v4/accounts/<account>/ai/v1"),
+    Setting("WORKERS_AI_BASE_URL", "another address for Workers AI than the one with CLOUDFLARE_ACCOUNT_ID in it"),
+    Setting("OPENROUTER_API_KEY", "OpenRouter", secret=True),
+    Setting("OPENROUTER_BASE_URL", "another address for OpenRouter"),
+    Setting("CLOUDFLARE_ACCOUNT_ID", "the Cloudflare account of Workers AI and AI Gateway"),
+    Setting("AI_GATEWAY_ID", "the name of your AI Gateway"),
+    Setting("AI_GATEWAY_TOKEN", "its token", secret=True),
+    Setting("AI_GATEWAY_BASE_URL", "another address for AI Gateway, up to /v1"),
+    Setting(
+        "HARPOON_AI_GATEWAY",
+        "off, provider or compat: how providers with a key that AI Gateway lists are reached",
+        "off",
+    ),
+    Setting("HOSTED_AI_VIA", "direct, or gateway:custom-<slug>/v1 = a custom provider of AI Gateway"),
+    Setting("GROQ_VIA", "direct, gateway or compat; through AI Gateway the key may be stored there"),
+    Setting("OPENAI_VIA", "likewise"),
+    Setting("WORKERS_AI_VIA", "likewise"),
+    Setting("OPENROUTER_VIA", "likewise"),
     Setting("HARPOON_GEMMA_REPO", "what a native server calls the model of the label gemma; names the label too"),
     Setting("HARPOON_GEMMA_CONTEXT_LIMIT", "most tokens of input and output together, where gemma is asked for"),
     Setting("HARPOON_GEMMA_TEMPERATURE", "sent where gemma is asked for and the client set none"),
@@ -98,6 +136,11 @@ class Configuration:
     access: dict[str, ProviderAccess] = field(repr=False)
     frozen_estimates: bool
     limits: Limits
+    admin_digest: str = field(default="", repr=False)
+    stored_keys: bool = False
+    default_limits: LimitSet = NO_LIMITS
+    tenant_limits: dict[str, LimitSet] = field(default_factory=dict)
+    guard: GuardSettings = field(default_factory=GuardSettings)
 
     @property
     def configured(self) -> frozenset[str]:
@@ -106,7 +149,7 @@ class Configuration:
 
     def keyring(self) -> Keyring:
         """Raises: SettingsError for a token of another form."""
-        return Keyring.from_tokens(self.tokens, open_access=self.open_access)
+        return Keyring.from_tokens(self.tokens, open_access=self.open_access, stored_keys=self.stored_keys)
 
     def mediator_config(self, hasher: Hasher) -> MediatorConfig:
         """What the mediator has to know of it."""
@@ -116,6 +159,8 @@ class Configuration:
             configured=self.configured,
             caps=self.caps,
             default_cap=self.default_cap,
+            limits=self.tenant_limits or None,
+            default_limits=self.default_limits,
             frozen_estimates=self.frozen_estimates,
         )
 
@@ -129,8 +174,12 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
     """
     values = {setting.name: given.get(setting.name) or setting.default for setting in SETTINGS}
     source = _catalogue(values["HARPOON_CATALOGUE_JSON"], values)
-    access = _access(values, source, simulator_url)
-    default_cap, caps = _budgets(values["HARPOON_BUDGET_USD"])
+    values |= {name: given.get(name, "") for name in names_of(source) if name not in values}
+    access = read_access(values, source, simulator_url)
+    default_cap, caps = per_tenant("HARPOON_BUDGET_USD", values["HARPOON_BUDGET_USD"], parse_usd)
+    default_limits, tenant_limits = limits_from_settings(values)
+    admin = admin_digest(values["HARPOON_ADMIN_TOKEN"])
+    stored_keys = choice_setting(values, "HARPOON_STORED_KEYS", ("auto", "on", "off"))
     estimates = choice_setting(values, "HARPOON_ESTIMATES", ("observed", "catalogue"))
     return Configuration(
         tokens=tuple(token.strip() for token in values["HARPOON_TOKENS"].split(",") if token.strip()),
@@ -140,6 +189,16 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
         catalogue=compile_catalogue(_in_force(source, access)),
         access=access,
         frozen_estimates=estimates == "catalogue",
+        admin_digest=admin,
+        stored_keys=stored_keys == "on" or (stored_keys == "auto" and bool(admin)),
+        default_limits=default_limits,
+        tenant_limits=tenant_limits,
+        guard=GuardSettings(
+            redact=choice_setting(values, "HARPOON_REDACT", REDACT_MODES),
+            injection=choice_setting(values, "HARPOON_GUARD_INJECTION", INJECTION_MODES),
+            personal_data=choice_setting(values, "HARPOON_GUARD_PII", PERSONAL_DATA_MODES),
+            max_characters=whole_setting(values, "HARPOON_GUARD_MAX_CHARACTERS", 1, 100_000_000),
+        ),
         limits=Limits(
             json=JsonLimits(
                 max_bytes=whole_setting(values, "HARPOON_MAX_BODY_BYTES", 1, 100 * 1024 * 1024),
@@ -149,7 +208,10 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
             attempts=AttemptLimits(
                 max_retries=whole_setting(values, "HARPOON_MAX_RETRIES", 0, 5),
                 max_fallbacks=whole_setting(values, "HARPOON_MAX_FALLBACKS", 0, 16),
+                first_byte_us=whole_setting(values, "HARPOON_FIRST_BYTE_TIMEOUT_S", 1, 86_400) * 1_000_000,
+                max_retry_after_us=whole_setting(values, "HARPOON_MAX_RETRY_AFTER_S", 0, 60) * 1_000_000,
             ),
+            keep_alive_us=whole_setting(values, "HARPOON_KEEP_ALIVE_S", 0, 3_600) * 1_000_000,
             live_poll_us=whole_setting(values, "HARPOON_LIVE_POLL_MS", 10, 60_000) * 1_000,
             live_limit_us=whole_setting(values, "HARPOON_LIVE_LIMIT_S", 1, 86_400) * 1_000_000,
             live_connections=whole_setting(values, "HARPOON_LIVE_CONNECTIONS", 0, 10_000),
@@ -181,63 +243,3 @@ def _in_force(source: Catalogue, access: Mapping[str, ProviderAccess]) -> Catalo
         providers=tuple(provider for provider in source.providers if provider.id not in off),
         offers=tuple(offer for offer in source.offers if offer.provider not in off),
     )
-
-
-def _budgets(text: str) -> tuple[int | None, dict[str, int]]:
-    default: int | None = None
-    caps: dict[str, int] = {}
-    for part in (part.strip() for part in text.split(",") if part.strip()):
-        tenant, equals, amount = (piece.strip() for piece in part.partition("="))
-        try:
-            if not equals:
-                if default is not None:
-                    raise ValueError("there is more than one amount for every tenant")
-                default = parse_usd(part)
-            # A limit for a tenant that can't exist would limit nobody.
-            elif tenant in caps or tenant_of(f"hk_{tenant}_secret") != tenant:
-                raise ValueError(f"{tenant!r} is there twice or is no tenant's name (a-z, 0-9, -)")
-            else:
-                caps[tenant] = parse_usd(amount)
-        except ValueError as problem:
-            raise SettingsError(f"HARPOON_BUDGET_USD: {problem}", param="HARPOON_BUDGET_USD") from problem
-    return default, caps
-
-
-def _access(values: Mapping[str, str], source: Catalogue, simulator_url: str | None) -> dict[str, ProviderAccess]:
-    """A provider is configured by its key where it has a public address, else by its base URL."""
-    simulator = choice_setting(values, "HARPOON_SIMULATOR", ("auto", "off", "on"))
-    mode = _mode(values, source, simulator)
-    base_urls: dict[str, str] = {}
-    keys: dict[str, str] = {}
-    for provider in source.providers:
-        if provider.id == SIMULATOR or mode not in (None, provider.id):
-            continue
-        prefix = setting_prefix(provider.id)
-        base_url, key = values.get(f"{prefix}_BASE_URL", ""), values.get(f"{prefix}_API_KEY", "")
-        if base_url or (key and provider.default_base_url):
-            base_urls[provider.id] = base_url or provider.default_base_url
-            keys[provider.id] = key
-    if simulator == "on" or mode == SIMULATOR or (simulator == "auto" and not base_urls):
-        for provider in source.providers:
-            if provider.simulated:
-                base_urls[provider.id] = simulator_url or provider.default_base_url
-    access = build_access(source, base_urls, keys)
-    silence_us = whole_setting(values, "HOSTED_AI_TIMEOUT_S", 1, 3_600) * 1_000_000
-    if HOSTED_AI in access:
-        access[HOSTED_AI] = replace(access[HOSTED_AI], silence_timeout_us=silence_us)
-    return access
-
-
-def _mode(values: Mapping[str, str], source: Catalogue, simulator: str) -> str | None:
-    """The only provider that may serve, None = any. Raises: SettingsError."""
-    name = values["DEPLOYMENT_MODE"]
-    mode = provider_of_deployment(name) if name else None
-    if name and mode is None:
-        raise SettingsError(f"DEPLOYMENT_MODE must be one of {DEPLOYMENTS}", param="DEPLOYMENT_MODE")
-    if mode not in (None, SIMULATOR) and all(provider.id != mode for provider in source.providers):
-        raise SettingsError(f"DEPLOYMENT_MODE: the catalogue has no provider {mode!r}", param="DEPLOYMENT_MODE")
-    if mode == SIMULATOR and simulator == "off":
-        raise SettingsError(
-            "DEPLOYMENT_MODE lightweight is the simulator, and HARPOON_SIMULATOR is off", param="DEPLOYMENT_MODE"
-        )
-    return mode

@@ -16,6 +16,7 @@ from worker.ledger.canonical import canonical_json
 from worker.ledger.canonical import canonical_string as quote
 
 SNAPSHOT_VERSION = 1
+Authority = tuple[frozenset[str] | None, frozenset[str] | None]
 
 
 @lru_cache(maxsize=256)
@@ -26,6 +27,21 @@ def _policy_text(policy: Policy) -> str:
 @lru_cache(maxsize=256)
 def _names_text(names: frozenset[str]) -> str:
     return ",".join([quote(name) for name in sorted(names)])
+
+
+@lru_cache(maxsize=256)
+def _authority_text(authority: Authority) -> str:
+    if authority == (None, None):
+        return ""
+    said = ["null" if names is None else f"[{_names_text(names)}]" for names in authority]
+    return f'"authority":[{",".join(said)}],'
+
+
+def _redacted_text(facts: Facts) -> str:
+    """What was replaced in the prompt before it left, by kind; nothing at all if nobody asked for it."""
+    if not facts.is_redacted or facts.redactable is None:
+        return ""
+    return f'"redacted":[{",".join([quote(kind) for kind in facts.redactable])}],'
 
 
 def _account_text(account: Account) -> str:
@@ -40,18 +56,24 @@ def record_text(
     unconfigured: list[str],
     configured: frozenset[str],
     catalogue_hash: str,
+    authority: Authority = (None, None),
 ) -> str:
-    """The canonical text of a decision, members in the order of their names."""
+    """The canonical text of a decision, members in the order of their names.
+
+    Args: authority: the providers and the models that may be used; None = all of them, and if all of both may be,
+    nothing is said of it.
+    """
     judged = facts.classification
     rows = ",".join([quote(row) for row in decision.to_rows()])
     return (
-        f'{{"accounts":[{",".join([_account_text(account) for account in accounts])}],"candidates":[{rows}],'
+        f'{{"accounts":[{",".join([_account_text(account) for account in accounts])}],{_authority_text(authority)}'
+        f'"candidates":[{rows}],'
         f'"catalogue":"{catalogue_hash}","classification":[{quote(judged.model_version)},{quote(judged.complexity)},'
         f"{quote(judged.task)},{judged.p_small_fails_ppm},{judged.expected_output_tokens}],"
         f'"configured":[{_names_text(configured)}],"load":[{facts.input_bytes},{facts.images},{facts.choices},'
         f"{facts.max_output_tokens},[{_names_text(frozenset(facts.needs))}]],"
         f'"model":{quote(facts.model)},"policy":{_policy_text(facts.policy)},'
-        f'"ranking":[{",".join([str(position) for position in decision.ranking])}],'
+        f'"ranking":[{",".join([str(position) for position in decision.ranking])}],{_redacted_text(facts)}'
         f'"request":{quote(facts.request_digest)},'
         f'"unconfigured":[{",".join([quote(route) for route in unconfigured])}],"v":{SNAPSHOT_VERSION}}}'
     )

@@ -12,6 +12,8 @@
     │   └── UnreadableCovenant     a covenant with words we refuse to guess at  422
     ├── PolicyError            readable, but refused
     │   ├── BudgetExceeded         only a budget stands in the way              402
+    │   ├── LimitExceeded          a limit on requests or tokens is reached     429
+    │   ├── GuardrailDenied        the text of the request is what forbids it   403
     │   └── NothingAdmissible      every candidate is denied                    403
     ├── UpstreamError          a provider failed us
     │   ├── AllRoutesDown          no attempt got an answer                     503
@@ -102,8 +104,20 @@ class BudgetExceeded(PolicyError):
     code = "budget_exceeded"
 
 
+class LimitExceeded(PolicyError):
+    """`type` names what is limited, as OpenAI's does: requests or tokens."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
+
+
 class NothingAdmissible(PolicyError):
     pass
+
+
+class GuardrailDenied(PolicyError):
+    code = "guardrail_denied"
 
 
 class UpstreamError(HarpoonError):

@@ -38,6 +38,8 @@ def exposition(metrics: Metrics, *, is_up: bool, uptime_us: int, build: Labels) 
     page.counter("harpoon_cost_usd_total", cost, ("provider",), _single(metrics.cost_usd_micros), micros=True)
     denials = "Decisions that admitted no route, by each code among their reasons."
     page.counter("harpoon_denials_total", denials, ("reason_code",), _single(metrics.denials))
+    limited = "Requests refused by a limit on requests or tokens, by each limit that refused."
+    page.counter("harpoon_limited_total", limited, ("limit",), _single(metrics.limits))
     page.counter("harpoon_classified_total", "Texts classified.", ("complexity",), _single(metrics.classified))
     return page.text()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.admission import Facts
 from worker.admitting import MediatorConfig, Weighed, bounds_on, decide_on, refusal_of
-from worker.budget import Account, account_names
+from worker.budget import Account
 from worker.canon.decide import Decision, terms_of, total_us
 from worker.canon.flips import Flip, find_flips, find_tie, selected_route
 from worker.covenant.policy import Policy
@@ -34,8 +34,8 @@ def explain(weighed: Weighed, hasher: Hasher, config: MediatorConfig, facts: Fac
     is taken of; `selected`; `refusal` or None; `flips`; and in the order of the decision's candidates `observed`,
     `terms` (None = denied) and `ties` (None = denied, or the selected one).
     """
-    accounts, decision, unconfigured, record = weighed
-    bounds = bounds_on(config, facts, accounts)
+    accounts, decision, unconfigured, record, standing = weighed
+    bounds = bounds_on(config, facts, accounts, standing)
     horizon_us = facts.policy.deadline_us or config.catalogue.source.horizon_us
     complexity = complexity_index(facts.load.complexity)
 
@@ -66,8 +66,8 @@ def explain(weighed: Weighed, hasher: Hasher, config: MediatorConfig, facts: Fac
 def _flips(weighed: Weighed, config: MediatorConfig, facts: Facts) -> tuple[Flip, ...]:
     def redecide(policy: Policy, candidates: Sequence[Candidate]) -> Decision:
         changed = facts._replace(policy=policy)
-        names = account_names(policy, config.cap_of(facts.tenant), facts.at_us, facts.covenant_id)
-        return decide_on(config, changed, _capped(weighed.accounts, names), candidates)
+        names = weighed.standing.accounts(policy, facts.at_us, facts.covenant_id, facts.user_id)
+        return decide_on(config, changed, _capped(weighed.accounts, names), candidates, weighed.standing)
 
     return find_flips(weighed.decision, facts.policy, redecide)
 

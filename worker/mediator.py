@@ -16,6 +16,8 @@ from worker.ports import Database, Hasher, Sql
 from worker.routing.estimates import read_observations
 from worker.schema import migrate
 from worker.settling import SWEEP_LIMIT, advance_in, settle_in, sweep_in
+from worker.tenants.administration import Order, administer_in
+from worker.tenants.standing import check_key_in, standing_in
 
 
 class MediatorPort(Protocol):
@@ -48,6 +50,10 @@ class MediatorPort(Protocol):
     ) -> dict[str, Any]: ...
 
     async def observations(self, tenant: str, at_us: int) -> dict[str, dict[str, Any]]: ...
+
+    async def authorise(self, tenant: str, key_id: str, digest: str, at_us: int) -> str: ...
+
+    async def administer(self, order: Order) -> dict[str, Any]: ...
 
 
 class Mediator:
@@ -122,7 +128,9 @@ class Mediator:
 
         def weigh(sql: Sql) -> tuple[Weighed, Facts] | None:
             bound = bind_covenant(sql, facts)
-            return None if bound is None else (weigh_in(sql, self._config, bound), bound)
+            if bound is None:
+                return None
+            return weigh_in(sql, self._config, bound, standing_in(sql, self._config, bound)), bound
 
         found = await self._database.transact(weigh)
         if found is None:
@@ -143,3 +151,18 @@ class Mediator:
         """What the tenant's past attempts say of each route that had any (`Observation`), by id. Raises: StateError."""
         found = await self._database.transact(lambda sql: read_observations(sql, tenant, at_us))
         return {route: observed._asdict() for route, observed in found.items()}
+
+    async def authorise(self, tenant: str, key_id: str, digest: str, at_us: int) -> str:
+        """Why a stored key is not accepted (`worker.tenants.standing`), "" if it is. Raises: StateError."""
+        return await self._database.transact(lambda sql: check_key_in(sql, tenant, key_id, digest, at_us)[1])
+
+    async def administer(self, order: Order) -> dict[str, Any]:
+        """Carry out an administrator's order (`worker.tenants.administration`). Raises: StateError."""
+        return await self._database.transact(lambda sql: administer_in(sql, self._hasher, self._config, order))
+
+    async def is_there(self) -> bool:
+        """Whether the tables were ever made, for a host that makes none for a caller it doesn't know."""
+        rows = await self._database.transact(
+            lambda sql: sql.execute("SELECT COUNT(*) FROM sqlite_schema WHERE name = 'migration'")
+        )
+        return rows[0][0] != 0

@@ -64,6 +64,7 @@ class Metrics:
         self.tokens: dict[tuple[str, str], int] = {}
         self.cost_usd_micros: dict[str, int] = {}
         self.denials: dict[str, int] = {}
+        self.limits: dict[str, int] = {}
         self.classified: dict[str, int] = {}
         self.duration = Histogram()
         self.first_byte = Histogram()
@@ -81,6 +82,11 @@ class Metrics:
         telling = [reason for reason in given if PROVIDER_CONFIGURED not in reason]
         for code in {reason.partition(":")[0] for reason in telling or given}:
             self.denials[code] = self.denials.get(code, 0) + 1
+
+    def limited(self, names: Iterable[str]) -> None:
+        """A request was refused by limits of these names, before any decision."""
+        for name in names:
+            self.limits[name] = self.limits.get(name, 0) + 1
 
     def refused(self, status: int, elapsed_us: int) -> None:
         """A request ended before any provider was asked."""

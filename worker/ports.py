@@ -52,8 +52,18 @@ class Database(Protocol):
         ...
 
 
-#: Performs one HTTP exchange: `handle_async_request`. Raises only httpx.TransportError and its subclasses.
+#: Performs one HTTP exchange: `handle_async_request`. Raises only httpx.TransportError and its subclasses; that nothing
+#: was sent it says by NotSent or NotSentInTime and by nothing else, because only that may be repeated without paying
+#: twice. (httpx-aiohttp calls a server that closed the connection after reading the request a ConnectTimeout.)
 Transport = httpx.AsyncBaseTransport
+
+
+class NotSent(httpx.ConnectError):
+    """No byte of the request left: nobody could be connected to."""
+
+
+class NotSentInTime(httpx.ConnectTimeout):
+    """No byte of the request left: there was no connection in time."""
 
 
 class Hasher(Protocol):
@@ -68,8 +78,16 @@ class Hasher(Protocol):
         ...
 
 
+class Timer(Protocol):
+    """Something that will be called later."""
+
+    def cancel(self) -> None:
+        """Have it not called; harmless afterwards."""
+        ...
+
+
 class Clock(Protocol):
-    """Wall time, elapsed time, and the end of a wait."""
+    """Wall time, elapsed time, and waits."""
 
     def now_us(self) -> int:
         """UTC wall time in microseconds since 1970."""
@@ -81,6 +99,14 @@ class Clock(Protocol):
 
     def timeout(self, delay_us: int) -> AbstractAsyncContextManager[object]:
         """A context that ends its body with TimeoutError once `delay_us` microseconds have passed."""
+        ...
+
+    async def sleep(self, delay_us: int) -> None:
+        """Return once `delay_us` microseconds have passed."""
+        ...
+
+    def call_later(self, delay_us: int, callback: Callable[[], object]) -> Timer:
+        """Have `callback` called in this event loop once `delay_us` microseconds have passed."""
         ...
 
 

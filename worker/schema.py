@@ -59,6 +59,34 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX covenant_newest ON covenant (tenant, id)",
     ),
+    (
+        # terms: JSON text of `worker.tenants.limits.Terms`; NULL = none of its own.
+        "ALTER TABLE tenant ADD COLUMN terms TEXT",
+        # key_id: the stored key that asked, "" = a token of the host's. planned_tokens: in the buckets until settled.
+        "ALTER TABLE decision ADD COLUMN key_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE decision ADD COLUMN planned_tokens INTEGER NOT NULL DEFAULT 0",
+        # digest: hex SHA-256 of the token, which is nowhere. old_digest: of the token before the last rotation, until
+        # old_until_us. Ids begin with the time of creation.
+        """CREATE TABLE api_key (
+            tenant TEXT NOT NULL, key_id TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, old_digest TEXT,
+            old_until_us INTEGER, created_us INTEGER NOT NULL, rotated_us INTEGER, expires_us INTEGER,
+            revoked_us INTEGER, terms TEXT,
+            PRIMARY KEY (tenant, key_id)
+        ) WITHOUT ROWID""",
+        # subject: "" = the tenant, else a key. level in `worker.tenants.limits.UNIT`s, as it was at at_us.
+        """CREATE TABLE bucket (
+            tenant TEXT NOT NULL, subject TEXT NOT NULL, name TEXT NOT NULL, per_minute INTEGER NOT NULL,
+            level INTEGER NOT NULL, at_us INTEGER NOT NULL,
+            PRIMARY KEY (tenant, subject, name)
+        ) WITHOUT ROWID""",
+        # day: counted from 1970-01-01, UTC. charged: micro-dollars.
+        """CREATE TABLE usage (
+            tenant TEXT NOT NULL, key_id TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL,
+            refused INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+            charged INTEGER NOT NULL,
+            PRIMARY KEY (tenant, key_id, day)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 

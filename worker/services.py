@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from worker.api.auth import Keyring
+from worker.failed_attempts import FailureLog
+from worker.guard.guarding import GuardSettings
 from worker.live import LiveNotes
 from worker.mediator import MediatorPort
 from worker.metrics import Metrics
@@ -20,6 +22,7 @@ from worker.upstream.watch import ProviderWatch
 class Limits:
     """Bounds of one request. `request_us`: longest time from request read to last byte, whatever the covenant says.
 
+    `keep_alive_us`: after so long without a byte a stream's client gets a comment, 0 = never.
     `last_send_us`: how long a stream's last bytes wait for a client that doesn't read, also after the deadline.
     Of live feeds: `live_poll_us` between two looks, `live_limit_us` until one ends, `live_keep_alive_us` without a
     sign of life, `live_connections` at a time in a process.
@@ -27,6 +30,7 @@ class Limits:
 
     json: JsonLimits = field(default_factory=JsonLimits)
     request_us: int = 300_000_000
+    keep_alive_us: int = 15_000_000
     last_send_us: int = 10_000_000
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
     live_poll_us: int = 50_000
@@ -39,7 +43,8 @@ class Limits:
 class Services:
     """The application's collaborators; `host` names the runtime in /health.
 
-    `metrics`, `watch` and `live` are what this process has seen: a host makes them once, and no decision reads them.
+    `metrics`, `watch`, `failures` and `live` are what this process has seen: a host makes them once, and no decision
+    reads them.
     """
 
     mediator: MediatorPort
@@ -52,6 +57,9 @@ class Services:
     keyring: Keyring
     limits: Limits
     host: str = "cpython"
+    admin_digest: str = field(default="", repr=False)
     metrics: Metrics = field(default_factory=Metrics)
     watch: ProviderWatch = field(default_factory=ProviderWatch)
+    failures: FailureLog = field(default_factory=FailureLog)
     live: LiveNotes = field(default_factory=LiveNotes)
+    guard: GuardSettings = field(default_factory=GuardSettings)

@@ -7,6 +7,7 @@ and settled at its worst case, flagged `unsettled`. A settlement that comes afte
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import NamedTuple
 
 from worker.admission import Fallback, Grant, Settled, Settlement
@@ -14,7 +15,6 @@ from worker.admitting import MediatorConfig, action_text
 from worker.budget import (
     REQUEST_BUDGET,
     Account,
-    account_names,
     covenant_of,
     decode_accounts,
     funds_of,
@@ -22,15 +22,28 @@ from worker.budget import (
     release,
     reserve,
 )
-from worker.canon.gates import Verdict, bounds_of, judge
+from worker.canon.gates import FULFILLED, Verdict, bounds_of, judge
 from worker.covenant.policy import policy_from_plain
 from worker.errors import StateError
 from worker.ledger.canonical import canonical_string as quote
 from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry, log_of
 from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import Load, build_candidates, cost_usd_micros
-from worker.routing.estimates import UNHEALTHY_CAUSES, record_answer, record_failure
+from worker.routing.estimates import (
+    UNHEALTHY_CAUSES,
+    claim_probe,
+    read_observations,
+    record_answer,
+    record_failure,
+    record_life,
+    record_rest,
+)
 from worker.sessions.event import Session, session_completed
+from worker.tenants.limiting import correct_in
+from worker.tenants.standing import KEY_REQUEST, TENANT_REQUEST, standing_by_id
+from worker.tenants.usage import note_in
+from worker.upstream.attempts import QUOTA
+from worker.upstream.error_map import quota_ends_us
 
 #: Orphans settled in one sweep, so that a sweep stays a short transaction.
 SWEEP_LIMIT = 200
@@ -47,20 +60,22 @@ class _Open(NamedTuple):
     accounts: list[str]
     digest: str
     entry_id: int
+    key_id: str
+    planned_tokens: int
 
 
 def _find(sql: Sql, tenant: str, decision_id: str) -> _Open:
     """Raises: StateError if the decision was never recorded."""
     rows = sql.execute(
-        """SELECT state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry_id
-           FROM decision
+        """SELECT state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry_id, key_id,
+           planned_tokens FROM decision
            WHERE tenant = ? AND decision_id = ?""",
         tenant,
         decision_id,
     )
     if not rows:
         raise StateError("a settlement names a decision that was never recorded")
-    state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry = rows[0]
+    state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry, key_id, planned = rows[0]
     session = Session(tenant, str(session_id), str(user_id), as_int(at_us))
     return _Open(
         str(state),
@@ -71,6 +86,8 @@ def _find(sql: Sql, tenant: str, decision_id: str) -> _Open:
         decode_accounts(str(accounts)),
         str(digest),
         as_int(entry),
+        str(key_id),
+        as_int(planned),
     )
 
 
@@ -89,6 +106,10 @@ def settle_in(sql: Sql, hasher: Hasher, config: MediatorConfig, settlement: Sett
         release(sql, settlement.tenant, found.accounts, 0, cost - found.held)
         charged = found.charged - found.held + cost
     _close(sql, hasher, found, settlement, charged, "settled" if known else "unsettled")
+    if known and found.planned_tokens:
+        used = 0 if settlement.usage == "none" else settlement.input_tokens + settlement.output_tokens
+        tenant, planned_us = settlement.tenant, found.session.started_us
+        correct_in(sql, tenant, found.key_id, found.planned_tokens, used, planned_us, settlement.at_us)
     if not config.frozen_estimates:
         _learn(sql, config, settlement)
     return Settled(charged)
@@ -128,6 +149,18 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
         tenant,
         decision_id,
     )
+    if found.key_id:
+        first = found.state == "open"
+        note_in(
+            sql,
+            tenant,
+            found.key_id,
+            settlement.at_us,
+            requests=1 if first else 0,
+            input_tokens=settlement.input_tokens,
+            output_tokens=settlement.output_tokens,
+            charged=charged if first else charged - found.charged,
+        )
 
 
 def _earlier_event(sql: Sql, tenant: str, decision_id: str) -> str:
@@ -145,9 +178,15 @@ def _learn(sql: Sql, config: MediatorConfig, settlement: Settlement) -> None:
     for attempt in settlement.attempts:
         if attempt.cause in UNHEALTHY_CAUSES:
             record_failure(sql, settlement.tenant, attempt.route, settlement.at_us)
+        elif attempt.cause == QUOTA and attempt.route in config.catalogue.by_id:
+            provider = config.catalogue.by_id[attempt.route].provider
+            routes = [route.id for route in config.catalogue.routes if route.provider == provider]
+            record_rest(sql, settlement.tenant, routes, quota_ends_us(settlement.at_us))
     route = config.catalogue.by_id.get(settlement.route)
     answered = settlement.attempts and settlement.attempts[-1].cause == "ok"
-    if route is not None and answered and settlement.outcome == "success":
+    if answered and settlement.outcome != "success":
+        record_life(sql, settlement.tenant, settlement.route)
+    elif route is not None and answered:
         planned_us = route.first_token_us + route.us_per_token * settlement.output_tokens
         record_answer(sql, settlement.tenant, route.id, planned_us, settlement.attempts[-1].elapsed_us)
 
@@ -188,7 +227,11 @@ def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallb
 def _judge_again(
     sql: Sql, config: MediatorConfig, fallback: Fallback, found: _Open, charged: int
 ) -> tuple[list[Account], Verdict | None]:
-    """The accounts as they stand, and the gates' word on the next route; None if this request never had that route."""
+    """The accounts as they stand, and the gates' word on the next route; None if this request never had that route.
+
+    Of the deadline only what is left counts, and of the money what the attempts before haven't been charged. A route
+    that may be asked is claimed if it is to be probed.
+    """
     rows = sql.execute(
         """SELECT l.evidence FROM decision d JOIN ledger l ON l.id = d.entry_id
            WHERE d.tenant = ? AND d.decision_id = ?""",
@@ -202,20 +245,31 @@ def _judge_again(
     load = Load(
         input_bytes, images, choices, max_output_tokens, expected, p_small_fails_ppm, complexity, frozenset(needs)
     )
-    covenant_id = covenant_of(found.accounts)
-    names = account_names(policy, config.cap_of(fallback.tenant), found.session.started_us, covenant_id)
-    accounts = read_accounts(sql, fallback.tenant, names)
+    session, standing = found.session, standing_by_id(sql, config, fallback.tenant, found.key_id)
+    caps = standing.accounts(policy, session.started_us, covenant_of(found.accounts), session.user_id)
+    # The accounts of admission: what is held in them is released by their names, whatever was set or lifted since.
+    accounts = read_accounts(sql, fallback.tenant, {name: caps.get(name) for name in found.accounts})
     funds = tuple(
         fund._replace(left_usd_micros=max(0, fund.left_usd_micros - charged))
-        if fund.account == REQUEST_BUDGET
+        if fund.account in (REQUEST_BUDGET, TENANT_REQUEST, KEY_REQUEST)
         else fund
-        for fund in funds_of(policy, accounts)
+        for fund in funds_of(policy, [*accounts, *standing.ceilings])
     )
-    allowed = config.allowed.get(fallback.tenant) if config.allowed else None
-    bounds = bounds_of(config.catalogue, policy, funds, config.configured, allowed, True)
-    for candidate in build_candidates(config.catalogue, snapshot["model"], load, {}):
+    bounds = bounds_of(config.catalogue, policy, funds, config.configured, standing.providers, True, standing.models)
+    if "redacted" in snapshot:
+        bounds = bounds._replace(fulfilled=FULFILLED)
+    if policy.deadline_us is not None:
+        left_us = policy.deadline_us - (fallback.at_us - found.session.started_us)
+        bounds = bounds._replace(policy=replace(policy, deadline_us=max(0, left_us)))
+    # The route this request asked last may rest for all others, because this request is its probe.
+    is_new = not config.frozen_estimates and fallback.route != found.route
+    observed = read_observations(sql, fallback.tenant, fallback.at_us) if is_new else {}
+    for candidate in build_candidates(config.catalogue, snapshot["model"], load, observed):
         if candidate.route.id == fallback.route:
-            return accounts, judge(candidate, load, bounds)
+            verdict = judge(candidate, load, bounds)
+            if not verdict.denials:
+                claim_probe(sql, fallback.tenant, fallback.route, candidate.observation, fallback.at_us)
+            return accounts, verdict
     return accounts, None
 
 

@@ -2,7 +2,7 @@
 
 Decides which exception leaves, so that a caller knows whether a failed request may have reached the provider:
 
-    never sent          httpx.ConnectError, ConnectTimeout, UnsupportedProtocol
+    never sent          NotSent, NotSentInTime (a ConnectError, a ConnectTimeout); httpx.UnsupportedProtocol
     may have been sent  httpx.ReadTimeout, ReadError, RemoteProtocolError
     our own mistake     httpx.LocalProtocolError: to be mended, not repeated
 
@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import aiohttp
 import httpx
 import yarl
+
+from worker.ports import NotSent, NotSentInTime
 
 #: Requests to this host never leave the process.
 SIMULATOR_HOST = "simulator.internal"
@@ -72,7 +74,7 @@ class ProviderTransport(httpx.AsyncBaseTransport):
         """
         if request.url.host == SIMULATOR_HOST:
             if self._simulator is None:
-                raise httpx.ConnectError("No simulator runs in this process.", request=request)
+                raise NotSent("No simulator runs in this process.", request=request)
             return await self._simulator.handle_async_request(request)
         session = self._session or self._open(request)
         try:
@@ -117,7 +119,7 @@ class ProviderTransport(httpx.AsyncBaseTransport):
         return found
 
     async def aclose(self) -> None:
-        """Close every connection and the simulator; later requests fail with ConnectError. Harmless twice."""
+        """Close every connection and the simulator; later requests fail with NotSent. Harmless twice."""
         self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
@@ -127,7 +129,7 @@ class ProviderTransport(httpx.AsyncBaseTransport):
 
     def _open(self, request: httpx.Request) -> aiohttp.ClientSession:
         if self._is_closed:
-            raise httpx.ConnectError("The transport is closed.", request=request)
+            raise NotSent("The transport is closed.", request=request)
         settings = self._settings
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -170,8 +172,8 @@ class _ProviderStream(httpx.AsyncByteStream):
 
 # First match wins. A request counts as never sent only when aiohttp says that there was no connection.
 _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError], str], ...] = (
-    ((aiohttp.ClientConnectorError, aiohttp.ServerFingerprintMismatch), httpx.ConnectError, "can't be connected to"),
-    ((aiohttp.ConnectionTimeoutError,), httpx.ConnectTimeout, "gave no connection in time"),
+    ((aiohttp.ClientConnectorError, aiohttp.ServerFingerprintMismatch), NotSent, "can't be connected to"),
+    ((aiohttp.ConnectionTimeoutError,), NotSentInTime, "gave no connection in time"),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), httpx.UnsupportedProtocol, "has no usable http or https URL"),
     ((aiohttp.ServerTimeoutError, TimeoutError), httpx.ReadTimeout, "was silent for too long"),
     ((aiohttp.ClientPayloadError,), httpx.RemoteProtocolError, "ended its response too early or broke its framing"),

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NoReturn, Protocol
 
 from worker.errors import StateError
+from worker.ports import Timer
 
 ID_BYTES = 16
 IDS_PER_FETCH = 256
@@ -29,6 +30,14 @@ class SystemClock:
     def timeout(self, delay_us: int) -> AbstractAsyncContextManager[object]:
         """A context that ends its body with TimeoutError once `delay_us` microseconds have passed."""
         return asyncio.timeout(delay_us / 1_000_000)
+
+    async def sleep(self, delay_us: int) -> None:
+        """Return once `delay_us` microseconds have passed."""
+        await asyncio.sleep(delay_us / 1_000_000)
+
+    def call_later(self, delay_us: int, callback: Callable[[], object]) -> Timer:
+        """Have `callback` called in this event loop once `delay_us` microseconds have passed."""
+        return asyncio.get_running_loop().call_later(delay_us / 1_000_000, callback)
 
 
 class SystemIds:

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 config_cli = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Check the settings, show them, and tell which configuration file is read.",
-    epilog="Example: `harpoon config check --config harpoon.yaml`",
+    help="Check the settings, show them, and tell which configuration file is read.\n\n"
+    "The file is YAML. It is looked for in --config, then HARPOON_CONFIG, then ~/.orchestrator/config.yaml"
+    " (`harpoon config path` tells). Its sections: service (host, port, log_level); one for each provider, such as"
+    " openai, groq, workers_ai, native, hosted_ai (base_url, api_key); models, with gemma and qwen; harpoon; and"
+    " settings, where any name that `harpoon settings` lists may stand.",
+    epilog="Example: `harpoon config check --config harpoon.yaml`\n\nA whole file:\n\n"
+    "`service: {port: 9000}`\n\n`openai: {api_key: ...}`\n\n`settings: {HARPOON_BUDGET_USD: 10}`",
 )
 ConfigOption = Annotated[
     Path | None,

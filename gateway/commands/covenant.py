@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.commands.options import Json, Jsonl, Words, text_of
+from gateway.commands.options import Json, Jsonl, Token, Words, covenant_value, text_of
 from gateway.failure import NO, CommandFailed
 from gateway.output import Cell, Column, complain, on_terminal, write_json, write_line, write_styled, write_table
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 covenant_cli = typer.Typer(add_completion=False)
 FLAGGED = "underline red"
+#: What became of a clause that does not stand, where it was not replaced.
+_FATE = {"unread": "not kept"}
 
 
 @covenant_cli.command(
     epilog="Example: `harpoon covenant '$2 budget, 30s timeout, high security'` (single quotes keep the shell's hands"
-    " off the dollar sign)\n\n"
-    "Batch: `harpoon covenant --jsonl covenants.jsonl > read.jsonl` adds `parsed` to each object that has a `text`."
+    " off the dollar sign), `harpoon covenant '{\"budget_usd\": 2}'`\n\n"
+    "Batch: `harpoon covenant --jsonl covenants.jsonl > read.jsonl` adds `parsed` to each object that has a `text`, and"
+    " `refusal` if it would be refused."
 )
 def covenant(
     words: Words = None,
@@ -32,17 +35,24 @@ def covenant(
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out what can't be read instead of refusing it.")
     ] = False,
+    url: Annotated[
+        str, typer.Option("--url", help="Where a covenant's id is looked up; words need no server.", show_default=False)
+    ] = "",
+    token: Token = "",
 ) -> None:
-    """Read a covenant in words: each limit with the words it came from, and the GPU pool it maps to.
+    """Read a covenant: each limit with the words it came from, and the GPU pool it maps to.
 
-    Exit status: 0 it would be served, 1 it would be refused (with --jsonl: a line could not be read). No server is
-    asked.
+    It may be words or a JSON object; the id of a stored covenant is looked up at --url. Exit status: 0 it would be
+    served, 1 it would be refused (with --jsonl: a line could not be read). Without an id no server is asked.
     """
     if jsonl:
         from gateway.commands.batch import run_batch
 
-        raise typer.Exit(run_batch(words, _members, "covenants read"))
+        raise typer.Exit(run_batch(words, lambda line: _members(line, lenient), "covenants read"))
     text = text_of(words, "harpoon covenant '$2 budget, 30s timeout'")
+    if _names_stored(text):
+        _show_stored(text.strip(), url, token, as_json)
+        return
     answer, reading = _parsed(text, lenient)
     if as_json:
         write_json(answer)
@@ -54,34 +64,70 @@ def covenant(
         raise typer.Exit(NO)
 
 
-def _members(line: JsonObject) -> Mapping[str, str]:
-    from gateway.commands.batch import text_member
-    from worker.covenant.reader import read_covenant
+def _names_stored(text: str) -> bool:
+    """Whether a text is the id of a stored covenant instead of a covenant."""
+    from worker.covenant.requested import FROM_PROMPT, names_a_covenant
 
-    return {"parsed": json.dumps(read_covenant(text_member(line)).to_fields())}
+    return names_a_covenant(text) and text.strip() != FROM_PROMPT
+
+
+def _show_stored(covenant_id: str, url: str, token: str, as_json: bool) -> None:
+    """A stored covenant, asked for where it is. Raises: CommandFailed, also if it isn't said where."""
+    if not url:
+        raise CommandFailed(
+            f"{covenant_id} is the id of a stored covenant, which only its server knows: say --url, or"
+            f" `harpoon covenants show {covenant_id}`"
+        )
+    from gateway.address import server_url
+    from gateway.commands.covenants import show_stored
+
+    show_stored(server_url(url), token, covenant_id, as_json)
+
+
+def _members(line: JsonObject, lenient: bool) -> Mapping[str, str]:
+    from gateway.commands.batch import text_member
+    from worker.compact_json import plain_numbers
+    from worker.covenant.reader import read_covenant
+    from worker.covenant.served import served_policy
+    from worker.errors import UnreadableCovenant
+
+    reading = read_covenant(text_member(line))
+    members = {"parsed": plain_numbers(json.dumps(reading.to_fields()))}
+    try:
+        served_policy(reading, lenient)
+    except UnreadableCovenant as problem:
+        members["refusal"] = json.dumps(problem.message, ensure_ascii=False)
+    return members
 
 
 def _parsed(text: str, lenient: bool) -> tuple[dict[str, Any], Reading]:
     """What POST /v2/covenant/parse answers, and the reading it tells of. Raises: CommandFailed."""
     from gateway.commands.offline import local_settings
-    from worker.api.covenants import explain_words
+    from worker.api.covenants import explain_object, explain_words
     from worker.covenant.reader import read_covenant
-    from worker.errors import UnreadableCovenant
+    from worker.covenant.reading import Reading
+    from worker.errors import HarpoonError
     from worker.routing.pool_choice import pool_choice
+    from worker.strict_json import JsonLimits, parse_decimal_json
 
     try:
-        answer = explain_words(text, lenient)
-    except UnreadableCovenant as problem:
+        if isinstance(covenant_value(text), str):
+            answer, reading = explain_words(text, lenient), read_covenant(text)
+        else:
+            given = parse_decimal_json(text.strip(), JsonLimits())
+            answer = explain_object(given, lenient)
+            reading = Reading(text, answer["priority_of"])
+    except HarpoonError as problem:
         raise CommandFailed(problem.message, NO) from problem
     priority = answer.pop("priority_of").effective_priority
     pool = pool_choice(local_settings().configuration.catalogue, priority)
-    return {**answer, "pool": pool}, read_covenant(text)
+    return {**answer, "pool": pool}, reading
 
 
 def show(answer: dict[str, Any], reading: Reading) -> None:
     """A reading for a person: the words with what is refused marked, each limit with its words, and the pool."""
     text, clauses = reading.text, reading.clauses
-    flags = [clause for clause in clauses if clause.field == "flags"]
+    flags = [clause for clause in clauses if clause.field in ("flags", "unread")]
     if on_terminal():
         write_styled(text, [(clause.start, clause.end, FLAGGED) for clause in flags])
     else:
@@ -90,10 +136,13 @@ def show(answer: dict[str, Any], reading: Reading) -> None:
             write_line(underline(len(text), flags))
     write_line()
     rows = [_row(reading, clause) for clause in clauses]
+    said = [] if clauses else fields_of(reading.to_fields())
     if rows:
         write_table((Column("field"), Column("value"), Column("from the words")), rows)
+    elif said:
+        write_table((Column("field"), Column("value")), said)
     else:
-        write_line("these words set no limit")
+        write_line("no limit is set")
     write_line()
     if answer["served"]:
         write_line(_pool_text(answer["pool"]))
@@ -111,8 +160,19 @@ def _pool_text(pool: dict[str, Any] | None) -> str:
     )
 
 
+def fields_of(policy: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a policy sets, by its fields; what it leaves open is left out."""
+    from worker.compact_json import plain_numbers
+
+    told = {name: value for name, value in policy.items() if value not in (None, [])}
+    return [
+        (name, value if isinstance(value, str) else plain_numbers(json.dumps(value, ensure_ascii=False)))
+        for name, value in told.items()
+    ]
+
+
 def _row(reading: Reading, clause: Clause) -> tuple[str, Cell, Cell]:
-    value = clause.value if clause.stands else f"{clause.value} (replaced)"
+    value = clause.value if clause.stands else f"{clause.value} ({_FATE.get(clause.field, 'replaced')})"
     style = FLAGGED if clause.field == "flags" else "" if clause.stands else "dim"
     return clause.field, Cell(value, "red" if clause.field == "flags" else style), Cell(reading.words_of(clause), style)
 

@@ -16,15 +16,17 @@ from gateway.adapters.host import PureHasher
 from gateway.failure import NO, UNASKED, CommandFailed
 from gateway.settings import HostSettings, find_config, read_settings
 from worker.admission import Facts
-from worker.admitting import Weighed, decide_on
+from worker.admitting import Weighed, weigh
 from worker.api.chat import request_digest
+from worker.api.guarding import guard_chat
 from worker.api.route import chat_body, explanation
-from worker.budget import Account, account_names
+from worker.budget import Account
 from worker.classification import ReferenceScorer, prompt_text
-from worker.decision_record import record_text
 from worker.errors import HarpoonError, PolicyError, UnreadableCovenant
+from worker.guard.guarding import guarded_facts
 from worker.inspection import explain
-from worker.routing.candidates import build_candidates, requested_routes, unconfigured_routes
+from worker.routing.candidates import build_candidates, requested_routes
+from worker.tenants.standing import standing_of
 from worker.upstream.wire import ChatRequest, parse_chat
 
 TENANT = "local"
@@ -59,6 +61,9 @@ class Offline:
                 raise CommandFailed("a stored covenant is known to its server only: leave --offline out", UNASKED)
             requested_routes(catalogue, request.model)
             facts = _facts(chat, request, limits.request_us)
+            guarded = guard_chat(self._settings.configuration.guard, request)
+            if guarded is not None:
+                facts = guarded_facts(facts, guarded)
             return explanation(catalogue, facts, explain(self._weigh(facts), self._hasher, self._config, facts))
         except HarpoonError as problem:
             status = NO if isinstance(problem, PolicyError | UnreadableCovenant) else UNASKED
@@ -67,13 +72,11 @@ class Offline:
     def _weigh(self, facts: Facts) -> Weighed:
         """The decision on these facts where nothing was ever spent or observed."""
         config = self._config
-        names = account_names(facts.policy, config.cap_of(TENANT), facts.at_us)
+        standing = standing_of(config, TENANT)
+        names = standing.accounts(facts.policy, facts.at_us, "", "")
         accounts = [Account(name, cap, 0, 0, exists=False) for name, cap in names.items()]
         candidates = build_candidates(config.catalogue, facts.model, facts.load, {}, config.configured)
-        decision = decide_on(config, facts, accounts, candidates)
-        unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
-        record = record_text(facts, accounts, decision, unconfigured, config.configured, config.catalogue_hash)
-        return Weighed(accounts, decision, unconfigured, record)
+        return weigh(config, facts, standing, accounts, candidates)
 
 
 def _facts(body: bytes, request: ChatRequest, longest_us: int) -> Facts:

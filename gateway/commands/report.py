@@ -11,7 +11,7 @@ import typer
 
 from gateway.commands.options import HERE, Token, Url
 from gateway.failure import CommandFailed
-from gateway.output import write
+from gateway.output import write, write_line
 
 if TYPE_CHECKING:
     from gateway.report.summary import Summary
@@ -39,7 +39,9 @@ def report(
         str, typer.Option(help="Whose list price the cost is held against: provider/model, or a route's id.")
     ] = "openai/gpt-4o",
     form: Annotated[Form | None, typer.Option("--format", help="md, unless --output ends otherwise.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file: .md, .json or .html, or what --format says.")
+    ] = None,
     since: Annotated[str, typer.Option(help="Only requests since then: 24h, 7d, 2026-11-20.")] = "",
     catalogue: Annotated[
         Path | None, typer.Option(help="Prices from this file; else the server's catalogue, or the built-in one.")
@@ -50,13 +52,14 @@ def report(
     """Report success, cost against a baseline, latency, quality and budgets of recorded decisions, with targets."""
     from gateway.report.source import since_us
 
+    chosen = form or _form_of(output)
     start_us = since_us(since, time.time_ns() // 1_000)
     summary = (
         _from_file(source, baseline, start_us, catalogue)
         if source
         else _from_server(url, token, baseline, start_us, catalogue)
     )
-    text = _written(summary, form or _form_of(output))
+    text = _written(summary, chosen)
     if output is None:
         write(text)
         return
@@ -64,6 +67,8 @@ def report(
         output.write_text(text, encoding="utf-8")
     except OSError as problem:
         raise CommandFailed(f"{output} can't be written: {problem.strerror}") from problem
+    requests = sum(figures.ends.requests for figures in summary.groups)
+    write_line(f"wrote {output}: {chosen} report of {requests} requests")
 
 
 def _from_file(source: str, baseline: str, start_us: int, catalogue: Path | None) -> Summary:
@@ -87,8 +92,14 @@ def _from_server(url: str, token: str, baseline: str, start_us: int, catalogue: 
 
 
 def _form_of(output: Path | None) -> Form:
+    """The form that a file's name asks for. Raises: CommandFailed for an ending that is none."""
     suffix = output.suffix.removeprefix(".") if output else ""
-    return Form(suffix) if suffix in list(Form) else Form.md
+    if not suffix:
+        return Form.md
+    if suffix not in list(Form):
+        forms = ", ".join(f".{form}" for form in Form)
+        raise CommandFailed(f"{output}: a report can't be written as .{suffix}; it ends in {forms}, or say --format")
+    return Form(suffix)
 
 
 def _written(summary: Summary, form: Form) -> str:

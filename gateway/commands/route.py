@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.commands.decisions import STRANGE, write_candidates
+from gateway.commands.decisions import STRANGE, policy_line, write_candidates
 from gateway.commands.options import (
     HERE,
     Covenant,
@@ -19,8 +19,11 @@ from gateway.commands.options import (
     Token,
     Url,
     Words,
+    chat_body,
     covenant_value,
-    text_of,
+    encoded,
+    question_of,
+    user_message,
 )
 from gateway.failure import NO, ClientFailed
 from gateway.output import Column, complain, write_fields, write_json, write_line, write_table
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 route_cli = typer.Typer(add_completion=False)
 #: Members of a batch line that are part of what is asked.
-_ASKED = ("text", "messages", "model", "covenant", "covenant_id", "max_tokens", "max_completion_tokens")
+_ASKED = ("messages", "model", "covenant", "covenant_id", "max_tokens", "max_completion_tokens")
 _FLIPS_SHOWN = 12
 
 #: Gives the explanation of one body of POST /v2/route. Raises: CommandFailed.
@@ -57,18 +60,16 @@ def route(
 ) -> None:
     """Explain which route a request would take: every candidate, the choice, and where it would turn.
 
-    Nothing is sent to a model and nothing is held. Exit status: 0 a route is admissible, 1 none is.
+    Nothing is sent to a model and nothing is held. Exit status: 0 a route is admitted, 1 none is.
     """
-    given: dict[str, Any] = {"model": model}
-    if covenant:
-        given["covenant"] = covenant_value(covenant)
+    limits = covenant_value(covenant) if covenant else None
     with _explaining(offline, url, token) as explain:
         if jsonl:
             from gateway.commands.batch import run_batch
 
-            raise typer.Exit(run_batch(words, lambda line: _members(line, given, explain), "routing"))
-        text = text_of(words, 'harpoon route "What is a vGPU?"')
-        found = explain(json.dumps({"text": text, **given}).encode())
+            raise typer.Exit(run_batch(words, lambda line: _members(line, model, limits, explain), "routing"))
+        text = question_of(words, 'harpoon route "What is a vGPU?"')
+        found = explain(encoded(chat_body(model, user_message(text), limits)))
     if as_json:
         write_json(found)
     else:
@@ -77,8 +78,11 @@ def route(
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
             raise ClientFailed(STRANGE) from problem
     if found["selected"] is None:
+        from gateway.client import reason_lines
+
         if not as_json:
-            complain("\n".join([found["refusal"]["message"], *[f"  {why}" for why in found["refusal"]["reasons"]]]))
+            refusal = found["refusal"]
+            complain("\n".join([refusal["message"], *reason_lines(refusal["message"], refusal["reasons"])]))
         raise typer.Exit(NO)
 
 
@@ -95,18 +99,18 @@ def _explaining(offline: bool, url: str, token: str) -> Iterator[Explain]:
         yield lambda body: client.post("/v2/route", body)
 
 
-def _members(line: JsonObject, given: dict[str, Any], explain: Explain) -> Mapping[str, str]:
-    """A batch line's own members win over the command's options."""
+def _members(line: JsonObject, model: str, covenant: Any, explain: Explain) -> Mapping[str, str]:
+    """A batch line's own members win over the command's options; a text is what `harpoon ask` makes of it."""
     from gateway.commands.batch import text_member
 
-    if "messages" not in line.values:
-        text_member(line)
-    asked = {name: json.dumps(value) for name, value in given.items()}
+    messages = None if "messages" in line.values else user_message(text_member(line))
+    given = chat_body(model, messages, covenant)
+    asked = {name: encoded(value).decode("utf-8", "surrogatepass") for name, value in given.items()}
     if "covenant" in line.raw or "covenant_id" in line.raw:
         asked.pop("covenant", None)
     asked |= {name: line.raw[name] for name in _ASKED if name in line.raw}
     body = "{" + ",".join(f'"{name}":{value}' for name, value in asked.items()) + "}"
-    found = explain(body.encode())
+    found = explain(body.encode("utf-8", "surrogatepass"))
     return {
         "route": json.dumps(found["selected"]),
         "explanation": json.dumps(found, ensure_ascii=False, separators=(",", ":")),
@@ -127,6 +131,7 @@ def show(found: dict[str, Any]) -> None:
             f"{judged['complexity']} {judged['task']}, about {judged['expected_output_tokens']} tokens of answer"
             f" (score {usd_text(judged['p_small_fails_ppm'])})",
         ),
+        ("policy", policy_line(found["policy"])),
         ("choice", found["selected"] or "none: every candidate is denied"),
         ("why", _why(ranking, by_route)),
         ("digest", found["decision_digest"]),
@@ -144,7 +149,7 @@ def _why(ranking: list[str], by_route: dict[str, Any]) -> str:
     if not ranking:
         return "see the verdicts"
     if len(ranking) == 1:
-        return "the only admissible route"
+        return "the only admitted route"
     second = by_route[ranking[1]]
     ahead = (second["total_us"] - by_route[ranking[0]]["total_us"]) / 1_000_000
     parts = [
@@ -153,9 +158,7 @@ def _why(ranking: list[str], by_route: dict[str, Any]) -> str:
         if difference
     ]
     told = f" ({', '.join(parts)})" if parts else ""
-    return (
-        f"best of {len(ranking)} admissible: {ahead:.2f} s of weighted time, cost and risk ahead of {ranking[1]}{told}"
-    )
+    return f"best of {len(ranking)} admitted: {ahead:.2f} s of weighted time, cost and risk ahead of {ranking[1]}{told}"
 
 
 def _flip(flip: dict[str, Any]) -> tuple[str, str, str]:

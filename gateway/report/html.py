@@ -29,6 +29,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1, h2, h3 { line-height: 1.2; } h3 { margin-top: 2rem; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; } th, td { padding: .3rem .8rem; text-align: left;
   border-bottom: 1px solid var(--line); vertical-align: top; } th { color: var(--soft); font-weight: 600; }
+td, th { overflow-wrap: anywhere; } @media (max-width: 30rem) { th, td { padding: .3rem .4rem; }
+  body { font-size: 15px; margin: 1rem auto; padding: 0 .6rem; } }
 .right { text-align: right; font-variant-numeric: tabular-nums; } .good { color: var(--good); font-weight: 600; }
 .bad { color: var(--bad); font-weight: 600; } .note { background: var(--note); padding: .5rem .8rem; }
 svg { max-width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 13px; }

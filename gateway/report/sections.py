@@ -10,6 +10,8 @@ from gateway.report.summary import Figures, Latency, Share, Summary, Target
 from worker.money import usd_text
 
 NONE = "-"
+#: Millionths that make a hundredth of a per cent.
+_PPM_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,16 @@ def time_text(at_us: int) -> str:
 
 
 def percent(ppm: int | None) -> str:
-    """Parts per million in per cent, exact: 999500 -> `99.95 %`."""
-    return NONE if ppm is None else f"{usd_text(ppm * 100)} %"
+    """Parts per million in per cent, rounded down to two decimals: 999599 -> `99.95 %`."""
+    return NONE if ppm is None else f"{usd_text(ppm // _PPM_SHOWN * _PPM_SHOWN * 100)} %"
 
 
 def milliseconds(us: int | None) -> str:
-    """Microseconds as milliseconds, exact: 843600 -> `843.6 ms`."""
-    return NONE if us is None else f"{usd_text(us * 1_000)} ms"
+    """Microseconds as milliseconds, rounded up: whole from 100 ms on, with one decimal below."""
+    if us is None:
+        return NONE
+    step = 1_000 if us >= 100_000 else 100
+    return f"{usd_text(-(-us // step) * step * 1_000)} ms"
 
 
 def dollars(usd_micros: int) -> str:
@@ -78,8 +83,8 @@ def opening(summary: Summary) -> tuple[str, ...]:
     return (
         f"Baseline: {summary.baseline} at its list price of {dollars(summary.baseline_input_price)} in and"
         f" {dollars(summary.baseline_output_price)} out for a million tokens, from {summary.catalogue_source}.",
-        "Rates are rounded down, percentiles are measured values (nearest rank), money is exact; n = requests a figure"
-        " is of.",
+        "Rates are rounded down and times up, percentiles are measured values (nearest rank), money is exact; n ="
+        " requests a figure is of.",
     )
 
 
@@ -112,13 +117,10 @@ def sections(figures: Figures) -> list[Section]:
 
 def _targets(figures: Figures, mark: str) -> Section:
     rows = [
-        (target.name, target.wanted, figure_text(target), count(target.n), target.verdict) for target in figures.targets
+        (f"{target.name}: {target.wanted}", f"{figure_text(target)} (n = {count(target.n)})", target.verdict)
+        for target in figures.targets
     ]
-    return Section(
-        f"Targets{mark}",
-        (),
-        Table(("line", "wanted", "figure", "n", "verdict"), tuple(rows), is_numeric=False),
-    )
+    return Section(f"Targets{mark}", (), Table(("target", "figure", "verdict"), tuple(rows), is_numeric=False))
 
 
 def _ends(figures: Figures, mark: str) -> Section:

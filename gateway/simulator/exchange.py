@@ -1,7 +1,7 @@
 """Decides the HTTP answer to each request of the simulator; the ASGI app and the in-process transport both serve it.
 
-Paths: POST /v1/chat/completions, GET /v1/models, GET /v1/models/{id}, GET /health. A streamed answer is an async
-iterator of whole SSE events; whoever stops reading closes it, and nothing is left running.
+Paths: POST /v1/chat/completions, /v1/responses and /v1/embeddings; GET /v1/models, /v1/models/{id} and /health. A
+streamed answer is an async iterator of whole SSE events; whoever stops reading closes it, and nothing is left running.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.simulator import respond
 from gateway.simulator.chat import Completion, complete, encode, to_chunks, to_error, to_response
+from gateway.simulator.embed import embed
 from gateway.simulator.pace import POOL_HEADER, POOL_PACES, Pace, Sleep, find_pace
 from gateway.simulator.request import ChatRequest, JsonObject, parse_request, read_body
 from worker.errors import CallerError, HarpoonError, UnknownModel
@@ -78,6 +80,12 @@ class Simulator:
             if path == "/v1/chat/completions":
                 _allow(method, "POST")
                 return await self._reply_to_chat(header(POOL_HEADER), body, headers, start_us)
+            if path == "/v1/responses":
+                _allow(method, "POST")
+                return await self._reply_to_responses(header(POOL_HEADER), body, headers, start_us)
+            if path == "/v1/embeddings":
+                _allow(method, "POST")
+                return await self._reply_to_embeddings(header(POOL_HEADER), body, headers, start_us)
             value = self._look_up(method, path)
         except HarpoonError as error:
             return _whole(error.status, to_error(error), headers)
@@ -96,7 +104,7 @@ class Simulator:
             if model not in self._settings.models:
                 raise UnknownModel("The simulator serves no such model.", param="model")
             return _describe(model)
-        raise _NoSuchPath("There is nothing at this path; the simulator serves /v1/chat/completions and /v1/models.")
+        raise _NoSuchPath("There is nothing at this path; the simulator serves chat, responses, embeddings and models.")
 
     async def _reply_to_chat(
         self, pool: str | None, data: bytes, headers: list[tuple[str, str]], start_us: int
@@ -107,13 +115,53 @@ class Simulator:
         pace = find_pace(pool, settings.paces) if settings.speed else None
         completion = complete(request, body, lambda: self._clock.now_us() // 1_000_000)
         if request.stream:
-            headers += [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
-            headers += [("x-accel-buffering", "no"), ("openai-processing-ms", self._elapsed_ms(start_us))]
-            return Reply(200, headers, events=self._stream(request, completion, pace, start_us))
+            return self._streamed(headers, self._stream(request, completion, pace, start_us), start_us)
+        return await self._paced(to_response(completion), completion.answer.completion_tokens, pace, headers, start_us)
+
+    async def _reply_to_responses(
+        self, pool: str | None, data: bytes, headers: list[tuple[str, str]], start_us: int
+    ) -> Reply:
+        settings = self._settings
+        body = read_body(data, max_bytes=settings.max_body_bytes)
+        request = parse_request(respond.to_chat(body), settings.models)
+        pace = find_pace(pool, settings.paces) if settings.speed else None
+        completion = complete(request, body, lambda: self._clock.now_us() // 1_000_000)
+        if request.stream:
+            return self._streamed(headers, self._events(completion, body, pace, start_us), start_us)
+        value = respond.to_response(completion, body)
+        return await self._paced(value, completion.answer.completion_tokens, pace, headers, start_us)
+
+    async def _reply_to_embeddings(
+        self, pool: str | None, data: bytes, headers: list[tuple[str, str]], start_us: int
+    ) -> Reply:
+        settings = self._settings
+        value = embed(read_body(data, max_bytes=settings.max_body_bytes), settings.models)
+        pace = find_pace(pool, settings.paces) if settings.speed else None
+        return await self._paced(value, 0, pace, headers, start_us)
+
+    def _streamed(self, headers: list[tuple[str, str]], events: AsyncGenerator[bytes, None], start_us: int) -> Reply:
+        headers += [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
+        headers += [("x-accel-buffering", "no"), ("openai-processing-ms", self._elapsed_ms(start_us))]
+        return Reply(200, headers, events=events)
+
+    async def _paced(
+        self, value: JsonObject, tokens: int, pace: Pace | None, headers: list[tuple[str, str]], start_us: int
+    ) -> Reply:
+        """A whole answer, once all its tokens are due."""
         if pace is not None:
-            await self._wait_until(start_us + pace.due_us(completion.answer.completion_tokens, settings.speed))
+            await self._wait_until(start_us + pace.due_us(tokens, self._settings.speed))
         headers.append(("openai-processing-ms", self._elapsed_ms(start_us)))
-        return _whole(200, to_response(completion), headers)
+        return _whole(200, value, headers)
+
+    async def _events(
+        self, completion: Completion, body: JsonObject, pace: Pace | None, start_us: int
+    ) -> AsyncGenerator[bytes, None]:
+        """The events of a streamed response, each when it is due."""
+        for tokens, event in respond.to_events(completion, body):
+            if pace is not None:
+                due = min(tokens, completion.answer.completion_tokens)
+                await self._wait_until(start_us + pace.due_us(due, self._settings.speed))
+            yield event
 
     async def _stream(
         self, request: ChatRequest, completion: Completion, pace: Pace | None, start_us: int

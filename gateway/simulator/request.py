@@ -61,15 +61,15 @@ def parse_request(body: Mapping[str, object], models: Collection[str]) -> ChatRe
     for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
         _check_number(body, name)
     kind, schema = _read_format(_read_object(body, "response_format"))
-    limit = _read_integer(body, "max_completion_tokens", 1, 2**53 - 1)
+    limit = read_integer(body, "max_completion_tokens", 1, 2**53 - 1)
     if limit is None:
-        limit = _read_integer(body, "max_tokens", 1, 2**53 - 1)
+        limit = read_integer(body, "max_tokens", 1, 2**53 - 1)
     return ChatRequest(
         model=model,
         messages=messages,
         stream=stream,
         include_usage=options is not None and _read_bool(options, "include_usage", "stream_options.include_usage"),
-        choices=_read_integer(body, "n", 1, _MOST_CHOICES) or 1,
+        choices=read_integer(body, "n", 1, _MOST_CHOICES) or 1,
         max_tokens=limit,
         stop=_read_stop(body.get("stop")),
         tools=_read_tools(body),
@@ -120,7 +120,8 @@ def _read_object(body: Mapping[str, object], name: str) -> JsonObject | None:
     return value
 
 
-def _read_integer(body: Mapping[str, object], name: str, least: int, most: int) -> int | None:
+def read_integer(body: Mapping[str, object], name: str, least: int, most: int) -> int | None:
+    """A whole number within bounds, None if it is absent. Raises: MalformedRequest."""
     value = body.get(name)
     if value is None:
         return None

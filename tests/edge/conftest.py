@@ -22,9 +22,9 @@ PRODUCT_ENTRY = HERE.parents[1] / "worker" / "entry.py"
 @pytest.fixture(scope="session")
 def proof_worker() -> Iterator[EdgeWorker]:
     """The Worker of proof_entry.py; its variable PROOF is `a b:c`."""
-    contract = HERE.parent / "contracts" / "database_contract.py"
+    added = [HERE.parent / "contracts" / "database_contract.py", HERE / "kernel_routes.py"]
     variables = {"PROOF": "a b:c"}
-    with EdgeWorker(HERE / "proof_entry.py", added=[contract], label="proof", variables=variables) as worker:
+    with EdgeWorker(HERE / "proof_entry.py", added=added, label="proof", variables=variables) as worker:
         yield worker
 
 

@@ -29,6 +29,8 @@ sys.path.insert(0, str(HERE))
 
 import setup_edge  # noqa: E402  (a script beside this file, not a package)
 
+from tests.kernel_build import built_kernel  # noqa: E402
+
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 10
 
@@ -140,6 +142,7 @@ class EdgeWorker:
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
     def _stage(self) -> None:
+        built_kernel()
         command = [sys.executable, str(ROOT / "deploy" / "edge" / "stage.py"), "--out", str(self._folder / "src")]
         if self._entry is not None:
             command += ["--entry", str(self._entry)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import database_contract
 import httpx
+from kernel_routes import KERNEL_ROUTES
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -367,6 +368,7 @@ app = Starlette(
         Route("/health", health),
         Route("/describe/{rest:path}", describe, methods=["GET", "POST"]),
         Route("/cookies", cookies),
+        *KERNEL_ROUTES,
         Route("/object/{method}", call_object, methods=["POST"]),
         Route("/through", pass_through, methods=["GET", "POST"]),
         Route("/paced", paced),

@@ -25,4 +25,7 @@ def test_nothing_that_is_sent_meets_an_answer_that_is_not_described(plain_worker
         decision = client.post("/run", json={"text": "Hi"}).json()["decision_id"]
         known = {"model": "auto", "model_id": "auto", "covenant_id": covenant, "decision_id": decision}
         seen = fuzz(document, send, EXAMPLES_EACH, known)
-    assert all(statuses & {200, 201, 501} for statuses in seen.values()), seen
+    for operation, statuses in seen.items():
+        # Without an administrator's token /admin is not there.
+        reached = {404} if " /admin/" in operation else {200, 201, 501}
+        assert statuses & reached, (operation, statuses)

@@ -72,7 +72,7 @@ async def test_state_survives_a_restart_and_a_kill_between_admission_and_settlem
         refused = await ask(client)
         left = PAID_WORST_MICROS - COST
         assert refused.status_code == 402
-        assert f"({PAID_WORST_MICROS} against {left})" in error_of(refused)["message"]
+        assert f"({PAID_WORST_MICROS} against {left} micro-dollars)" in error_of(refused)["reasons"][0]
         smaller = asyncio.create_task(ask(client, json.dumps({**json.loads(PAID_BODY), "max_tokens": 900}).encode()))
         await (await upstream.accept()).answer(paid_answer(30, 20))
         assert (await smaller).status_code == 200

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.edge.harness import setup_edge
+from tests.kernel_build import built_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,12 +121,15 @@ def publish(home: Path, *arguments: str, **environment: str) -> subprocess.Compl
 
 def test_the_deployed_configuration_uploads_the_staged_files(tmp_path: Path) -> None:
     setup_edge.ensure()
+    built_kernel()
     done = publish(tmp_path, "--dry-run", "--outdir", str(tmp_path / "out"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "env.MEDIATOR (MediatorAgent)" in done.stdout
     assert "--var GATEWAY_URL:https://" in done.stderr
     names = staged_names(tmp_path / "out") - {"README.md"}
     assert {"entry.py", "worker/edge/asgi.py", "python_modules/workers/__init__.py"} <= names
+    assert "wasm_classifier/kernel.wasm" in names
+    assert "is not built" not in done.stderr
     tops = {name.partition("/")[0] for name in names}
     assert tops <= {"entry.py", "worker", "wasm_classifier", "python_modules"}
 

@@ -88,13 +88,19 @@ def test_a_wrong_setting_is_said_at_once(arguments: list[str], settings: dict[st
     assert "hush" not in result.output
 
 
-def test_a_port_that_is_taken_and_a_state_that_is_no_folder_are_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_said_before_anything_else(tmp_path: Path, workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = run("serve", "--port", port, HARPOON_STATE=str(tmp_path / "state"))
-    assert result.returncode not in (0, 2)
-    assert "address already in use" in result.stderr
-    assert "Traceback" not in result.stderr
+        result = run("serve", "--port", port, "--workers", workers, HARPOON_STATE=str(tmp_path / "state"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"harpoon: can't listen on 127.0.0.1 port {port}: the port is taken; choose another with SERVICE_PORT or"
+        " --port\n"
+    )
+
+
+def test_a_state_that_is_no_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run("serve", HARPOON_STATE=str(tmp_path / "file"))
     assert result.returncode not in (0, 2)
@@ -111,7 +117,7 @@ def test_ask_streams_the_answer_and_says_why_it_went_there(harpoon: Serving) -> 
     assert lines["route"].startswith("simulator/")
     assert "simulated" in lines["route"]
     assert lines["cost"].startswith("$0.0000")
-    assert "admissible routes" in lines["why"]
+    assert "admitted routes" in lines["why"]
     assert lines["decision"].startswith("dec_")
 
 
@@ -143,10 +149,11 @@ def test_ask_takes_a_covenant_in_words(harpoon: Serving) -> None:
 def test_ask_says_what_stands_in_the_way(harpoon: Serving) -> None:
     url = ("--url", f"{harpoon.base}/v1")
     assert_said(invoke("ask", "x", *url, "--covenant", '{"budget_usd": 0}'), "budget", "COST_BOUND_EXCEEDED", status=1)
-    assert_said(invoke("ask", "x", *url, "--covenant", "{cheap"), "--covenant looks like JSON but is not")
+    assert_said(invoke("ask", "x", *url, "--covenant", "{cheap"), "the covenant looks like JSON but is not")
     assert_said(invoke("ask", "x", *url, "--covenant", "[]"), "covenant", status=1)
     assert_said(invoke("ask", "x", *url, "--model", "gpt-99"), "not in the catalogue")
-    assert_said(invoke("ask", "", "--url", f"{harpoon.base}/v2"), "not served here")
+    assert_said(invoke("ask", "x", "--url", f"{harpoon.base}/v2"), "not served here")
+    assert_said(invoke("ask", " ", *url), "the text is empty")
 
 
 def test_ask_says_that_nobody_is_there() -> None:
@@ -154,7 +161,7 @@ def test_ask_says_that_nobody_is_there() -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         assert_said(invoke("ask", "x", "--url", url), "nothing answers", "harpoon serve")
-    assert_said(invoke("ask", "x", "--url", "no url"), "connection")
+    assert_said(invoke("ask", "x", "--url", "no url"), "no url", "http://")
 
 
 EVENTS = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config_file import MAX_DEPTH, MAX_FILE_BYTES, ConfigFile, parse_config
-from gateway.config_keys import KEYS, SECTIONS, keys_of
+from gateway.config_keys import KEYS, PROVIDER_SECTIONS, SECTIONS, keys_of
 from gateway.config_view import shown_settings
 from gateway.settings import (
     ALL_SETTINGS,
@@ -23,6 +23,7 @@ from gateway.settings import (
 )
 from worker.errors import SettingsError
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
+from worker.upstream.providers import setting_prefix
 
 ROOT = Path(__file__).parents[2]
 #: Every section and key; the pool and the key are made up.
@@ -115,11 +116,14 @@ def test_every_key_writes_a_setting_of_its_own() -> None:
     assert {section.split(".")[0] for section in SECTIONS} == {
         "models",
         "harpoon",
-        "hosted_ai",
-        "native",
         "service",
         "settings",
+        *PROVIDER_SECTIONS,
     }
+    real = {provider.id for provider in DEFAULT_CATALOGUE.providers if not provider.simulated}
+    assert {setting_prefix(provider) for provider in real} == set(PROVIDER_SECTIONS.values())
+    for provider in PROVIDER_SECTIONS:
+        assert {"base_url", "api_key"} <= set(keys_of(provider))
     assert keys_of("models") == ["gemma", "qwen"]
     assert keys_of("service") == ["host", "log_level", "port"]
     assert {"models", "settings"} <= set(keys_of(""))
@@ -130,7 +134,7 @@ def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
     blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (example,) = [block for block in blocks if "orchestrator/config.yaml" in block]
     settings = read(tmp_path, example)
-    assert settings.configuration.configured == {"hosted-ai", "native", "groq"}
+    assert settings.configuration.configured == {"hosted-ai", "native", "groq", "openai", "openrouter", "workers-ai"}
     gathered = gather_settings({}, {}, write(tmp_path, example))
     written = {row.key for row in shown_settings(gathered) if row.kind == "file"}
     # It shows every key of the file, but for the one that is empty in it.
@@ -174,7 +178,7 @@ MALFORMED: list[tuple[str, list[str]]] = [
     ("models:\n  mistral:\n    repo: x", ["2:3: models.mistral: there is no such key here; there are gemma, qwen"]),
     (
         "zzz: 1",
-        ["1:1: zzz: there is no such key here; there are harpoon, hosted_ai, models, native, service, settings"],
+        ["1:1: zzz: there is no such key here; there are " + ", ".join(keys_of(""))],
     ),
     ("8080: SERVICE_PORT", ["1:1: 8080: there is no such key here"]),
     ("HARPOON_CONFIG: x.yaml", ["1:1: HARPOON_CONFIG: there is no such key here"]),

@@ -150,3 +150,49 @@ async def test_leaving_a_stream_early_leaves_the_server_well(patient: openai.Asy
         await anext(stream)
         await stream.close()
     assert (await patient.chat.completions.create(model="auto", messages=MESSAGES)).choices
+
+
+def test_embeddings(client: openai.OpenAI) -> None:
+    """The SDK asks for base64 by itself, and unpacks it."""
+    texts = ["the lease of a GPU pool", "a lease of the GPU pool"]
+    answer = client.embeddings.create(model="hashed-words-256", input=texts, dimensions=64)
+    assert [item.index for item in answer.data] == [0, 1]
+    one, other = (item.embedding for item in answer.data)
+    assert len(one) == 64
+    assert sum(a * b for a, b in zip(one, other, strict=True)) > 0.8
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens > 0
+    plain = client.embeddings.create(model="hashed-words-256", input=texts, dimensions=64, encoding_format="float")
+    assert plain.data[0].embedding == pytest.approx(one, abs=1e-7)
+    raw = client.embeddings.with_raw_response.create(model="hashed-words-256", input="one")
+    assert raw.headers["x-harpoon-route"].startswith("simulator/hashed-words-256@")
+    with pytest.raises(openai.BadRequestError):
+        client.embeddings.create(model="auto", input="one")
+
+
+def test_a_response(client: openai.OpenAI) -> None:
+    answer = client.responses.create(model="auto", input="What is a vGPU?", instructions="Be brief.")
+    assert (answer.status, answer.error) == ("completed", None)
+    assert "GPU" in answer.output_text
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens
+    assert (answer._request_id or "").startswith("req_")
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.create(model="auto", input="And then?", previous_response_id=answer.id)
+    assert refused.value.param == "previous_response_id"
+
+
+def test_a_streamed_response(client: openai.OpenAI) -> None:
+    events = list(client.responses.create(model="auto", input="What is a vGPU?", stream=True))
+    assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+    with client.responses.stream(model="auto", input="What is a vGPU?") as stream:
+        deltas = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        final = stream.get_final_response()
+    assert deltas == final.output_text
+    assert "GPU" in deltas
+
+
+async def test_the_asynchronous_client_has_them_too(patient: openai.AsyncOpenAI) -> None:
+    assert (await patient.embeddings.create(model="hashed-words-256", input=[[1, 2], [3]])).data[1].embedding
+    stream = await patient.responses.create(model=MODEL, input="What is a vGPU?", stream=True)
+    kinds = [event.type async for event in stream]
+    assert kinds[-1] == "response.completed"

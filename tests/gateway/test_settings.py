@@ -15,11 +15,14 @@ from worker.routing.default_catalogue import DEFAULT_CATALOGUE
 
 SECRETS = {
     "HARPOON_TOKENS": "hk_acme_s3cret",
+    "HARPOON_ADMIN_TOKEN": "hk_admin_hush-0123456789abcdef0123",
     "HOSTED_AI_API_KEY": "hush-hosted",
     "GROQ_API_KEY": "hush-groq",
     "OPENAI_API_KEY": "hush-openai",
     "WORKERS_AI_API_KEY": "hush-workers",
     "NATIVE_API_KEY": "hush-native",
+    "OPENROUTER_API_KEY": "hush-router",
+    "AI_GATEWAY_TOKEN": "hush-gateway",
     "MCP_API_KEY": "hush-mcp",
     "GITHUB_CLIENT_SECRET": "hush-github",
 }
@@ -80,6 +83,10 @@ MALFORMED: list[tuple[str, str]] = [
     *[("HARPOON_MAX_BODY_MEMBERS", value) for value in ("0", "many", "100000001")],
     *[("HARPOON_MAX_RETRIES", value) for value in ("-1", "6", "x")],
     *[("HARPOON_MAX_FALLBACKS", value) for value in ("-1", "17")],
+    *[("HARPOON_MAX_RETRY_AFTER_S", value) for value in ("-1", "61")],
+    *[("HARPOON_FIRST_BYTE_TIMEOUT_S", value) for value in ("0", "86401", "1.5")],
+    *[("HARPOON_KEEP_ALIVE_S", value) for value in ("-1", "3601")],
+    *[(f"HARPOON_MAX_CONNECTIONS{which}", value) for which in ("", "_PER_HOST") for value in ("0", "x")],
     *[("HARPOON_LIVE_POLL_MS", value) for value in ("0", "9", "60001", "fast")],
     *[("HARPOON_LIVE_LIMIT_S", value) for value in ("0", "86401")],
     *[("HARPOON_LIVE_CONNECTIONS", value) for value in ("-1", "10001")],

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import compact_json
-from worker.compact_json import build_encoder
+from worker.compact_json import build_encoder, plain_numbers
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -50,3 +50,11 @@ def test_what_is_no_json_is_refused(value: Any) -> None:
 def test_what_has_no_form_is_refused(value: Any) -> None:
     with pytest.raises(TypeError):
         build_encoder()(value)
+
+
+@given(VALUES)
+def test_numbers_are_written_out_and_nothing_else_changes(value: Any) -> None:
+    text = json.dumps({"value": value, "small": [1e-05, -2.5e-06, "1e-05", '\\"1e-05']})
+    plain = plain_numbers(text)
+    assert json.loads(plain) == json.loads(text)
+    assert '[0.00001, -0.0000025, "1e-05", ' in plain

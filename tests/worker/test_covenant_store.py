@@ -322,7 +322,16 @@ async def test_what_crosses_to_an_object_comes_back_the_same(state: World) -> No
 async def test_a_state_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
     async with world(path=str(tmp_path / "harpoon.db")) as state:
         await state.mediator.admit(facts())
-        for statement in ("DROP TABLE covenant", "DELETE FROM migration WHERE version > 1"):
+        for statement in (
+            "DROP TABLE covenant",
+            "DROP TABLE api_key",
+            "DROP TABLE bucket",
+            "DROP TABLE usage",
+            "ALTER TABLE tenant DROP COLUMN terms",
+            "ALTER TABLE decision DROP COLUMN key_id",
+            "ALTER TABLE decision DROP COLUMN planned_tokens",
+            "DELETE FROM migration WHERE version > 1",
+        ):
             await state.rows(statement)
         assert await state.database.transact(migrate) == len(MIGRATIONS) - 1
         assert await state.database.transact(migrate) == 0

@@ -27,8 +27,8 @@ from worker.mediator import Mediator
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
 
 #: Changes whenever the catalogue, the record of a decision or an estimate does; then SNAPSHOT_VERSION may have to.
-GOLDEN_CATALOGUE = "edd8aaf298579db8235a0a1899b4121403727d7393ebc8ce356458209d257d17"
-GOLDEN_DIGEST = "882755748f7ac62650bbcf9dd6baaf60f326c54c2d1bcf90d0fc5b96aa411b4f"
+GOLDEN_CATALOGUE = "4ce5d57c9f98e8acc956f0d49d1cd5d1d032d209932e9c505c726ac8487430af"
+GOLDEN_DIGEST = "93bbed39bac831a9b86bbe42d7a466d2fc9f6215995e60eae7310a2d6c57a55b"
 GOLDEN_ROWS = [
     "simulator/llama-3.1-8b-instruct@shared-4x 4050000 36 40000 750000 619 8192 0 12003640 -",
     "simulator/qwen3-30b-a3b@shared-8x 8950000 46 90000 900000 1602 16384 0 - "

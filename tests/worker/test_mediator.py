@@ -94,7 +94,7 @@ async def test_an_overrun_is_recorded_and_counts_before_the_next_request(state: 
     refusal = (await state.mediator.admit(facts(2))).refusal
     assert refusal is not None
     assert refusal.kind == BUDGET
-    assert refusal.reasons == ("COST_BOUND_EXCEEDED: tenant (60 against 10) [2 of 2]",)
+    assert refusal.reasons == ("COST_BOUND_EXCEEDED: tenant (60 against 10 micro-dollars) [2 of 2]",)
     # Beyond the cap even: nothing is left, and nothing goes below that.
     await state.mediator.admit(facts(3, model="alpha/m", input_bytes=1, max_output_tokens=1))
     await state.mediator.settle(settlement(3, input_tokens=500))

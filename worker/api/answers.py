@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from worker.compact_json import plain_numbers
 from worker.errors import HarpoonError, IntegrityError
 
 Message = MutableMapping[str, Any]
@@ -44,7 +45,7 @@ async def send_body(send: Send, status: int, headers: Headers, body: bytes) -> N
 
 
 async def send_json(send: Send, value: Any, headers: Headers, status: int = 200) -> None:
-    body = json.dumps(value, separators=(",", ":")).encode()
+    body = plain_numbers(json.dumps(value, separators=(",", ":"))).encode()
     await send_body(send, status, [JSON_TYPE, *headers], body)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
+from worker.api.answers import Receive, Scope, Send, send_error, send_json
+from worker.api.auth import authenticate
 from worker.errors import HarpoonError
 from worker.ledger.canonical import canonical_json
 from worker.ledger.sha3 import sha3_256
@@ -22,7 +23,7 @@ class CatalogueInForce:
         services = self._services
         headers = [(b"x-request-id", services.ids.new("req").encode())]
         try:
-            services.keyring.authenticate(header_of(scope, b"authorization"))
+            await authenticate(services, scope)
             # The same for as long as the process lives, and milliseconds of work.
             self._hash = self._hash or sha3_256(canonical_json(services.catalogue.canonical)).hex()
             value = {

@@ -1,4 +1,6 @@
-"""POST /v1/chat/completions: the way of a request, from bytes read to bytes sent and settled.
+"""POST /v1/chat/completions, and its like: the way of a request, from bytes read to bytes sent and settled.
+
+The endpoints beside it differ in their wire alone (worker/upstream/wires.py).
 
 A raw ASGI endpoint: one awaited state call before dispatch, one after. The last bytes of an answer do not wait for its
 settlement; the endpoint does, so a host keeps its task alive until it returns (waitUntil, at the edge).
@@ -22,9 +24,21 @@ from worker.api.answers import (
     send_body,
     send_error,
 )
+from worker.api.auth import Caller
 from worker.api.covenant_headers import covenant_headers, warning_headers
-from worker.api.relaying import Watch, relay_stream, settle
+from worker.api.guarding import (
+    guard_chat,
+    guardrail_error,
+    redacted_chat,
+    redaction_headers,
+    restored_body,
+    signal_headers,
+    without_secrets,
+)
+from worker.api.limit_headers import limits_named, rate_headers, refusal_before_decision
+from worker.api.relaying import KeepAlive, StreamWatch, end_with_error, first_status, relay_stream, settle
 from worker.canon import codes
+from worker.canon.reasons import reason_sentence
 from worker.classification import prompt_text
 from worker.covenant.policy import Policy
 from worker.errors import (
@@ -38,6 +52,8 @@ from worker.errors import (
     UnknownCovenant,
 )
 from worker.exchange import ERROR, LEFT, NONE, SUCCESS, TIMED_OUT, UNKNOWN, Exchange, run_attempts
+from worker.failed_attempts import tried_text
+from worker.guard.guarding import guarded_facts
 from worker.live import FIRST_TOKEN, Note
 from worker.metrics import NO_STATUS
 from worker.money import usd_text
@@ -46,9 +62,11 @@ from worker.routing.candidates import requested_routes
 from worker.routing.catalogue import CompiledCatalogue
 from worker.services import Services
 from worker.upstream import attempts
+from worker.upstream.ai_gateway import read_options
 from worker.upstream.dispatch import Reply
 from worker.upstream.providers import setting_prefix
-from worker.upstream.wire import ChatRequest, parse_chat
+from worker.upstream.wire import ChatRequest
+from worker.upstream.wires import CHAT_WIRE, Wire
 
 #: What the message of a refusal names, by what stands in the way.
 _DECISIVE = {BUDGET: codes.COST_BOUND_EXCEEDED, UNAVAILABLE: codes.PROVIDER_AVAILABLE}
@@ -58,10 +76,11 @@ MAX_UNWAITED_BYTES = 32 * 1024
 
 
 class ChatCompletions:
-    """The endpoint, as an ASGI application."""
+    """The endpoint, as an ASGI application. `wire`: which of OpenAI's endpoints it is."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, wire: Wire = CHAT_WIRE) -> None:
         self._services = services
+        self._wire = wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services = self._services
@@ -83,43 +102,50 @@ class ChatCompletions:
     async def _admit(self, scope: Scope, receive: Receive, headers: Headers, began_us: int) -> Exchange | None:
         """Everything before dispatch. None = the client left while sending. Raises: HarpoonError, nothing reserved."""
         services = self._services
-        tenant = services.keyring.authenticate(header_of(scope, b"authorization"))
+        caller = services.keyring.identify(header_of(scope, b"authorization"))
         body = await read_body(scope, receive, services.limits.json.max_bytes)
         if body is None:
             return None
-        covenant = covenant_headers(scope)
-        request = parse_chat(body, covenant.text, services.limits.json, covenant.lenient)
-        requested_routes(services.catalogue, request.model)
-        facts = facts_of(services, scope, tenant, headers[0][1].decode(), body, covenant.raw, request)
+        covenant, options = covenant_headers(scope), read_options(scope["headers"])
+        request = self._wire.parse(body, covenant.text, services.limits.json, covenant.lenient)
+        positions = requested_routes(services.catalogue, request.model)
+        if self._wire.check is not None:
+            self._wire.check(request, services.catalogue, positions)
+        facts = facts_of(services, scope, caller, headers[0][1].decode(), body, covenant.raw, request)
+        guarded = guard_chat(services.guard, request)
+        if guarded is not None:
+            facts = guarded_facts(facts, guarded)
+            headers += signal_headers(guarded)
         if not facts.covenant_id:
             headers += decision_headers(facts, request)
         services.metrics.saw_text(facts.classification.complexity)
         admission = await services.mediator.admit(facts)
+        undecided = refusal_before_decision(admission)
+        if undecided is not None:
+            services.metrics.limited(limits_named(admission))
+            headers[1:] = undecided[1]
+            raise undecided[0]
         if admission.policy is not None:
             # Which policy a stored covenant holds is only known now.
             facts = facts._replace(policy=admission.policy, time_limit_us=admission.time_limit_us)
             headers += decision_headers(facts, request)
+        headers += rate_headers(admission.rates)
         if admission.refusal is not None:
             services.metrics.denied(admission.refusal.reasons)
             raise refusal_error(services.catalogue, admission.refusal, facts)
-        return Exchange(facts, admission, request, began_us, services.catalogue.by_id[admission.routes[0]])
+        if guarded is not None and facts.is_redacted:
+            request = redacted_chat(request, guarded)
+            headers += redaction_headers(guarded)
+        first = services.catalogue.by_id[admission.routes[0]]
+        return Exchange(facts, admission, request, began_us, first, options=options)
 
     async def _serve(self, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> None:
         """From admission to settlement; whatever is raised, the exchange is settled first."""
         services = self._services
         # Nobody reads a stream whose client has left. A plain answer is waited for: its usage is worth knowing.
-        watch = Watch(receive) if exchange.request.stream else None
-        left_us = exchange.facts.time_limit_us - (services.clock.monotonic_us() - exchange.started_us)
+        watch = self._watch(exchange, headers, receive, send) if exchange.request.stream else None
         try:
-            async with services.clock.timeout(max(1, left_us)):
-                reply = await run_attempts(
-                    exchange,
-                    services.catalogue,
-                    services.dispatcher,
-                    services.mediator,
-                    services.clock,
-                    services.limits.attempts,
-                )
+            reply = await run_attempts(exchange, services)
         except BaseException as reason:
             if await self._broken_off(exchange, headers, watch, send, reason):
                 return
@@ -132,27 +158,32 @@ class ChatCompletions:
                 await watch.stop()
             usage = NONE if reply.ended.unbilled else UNKNOWN
             failure = failure_error(exchange, reply)
-            await self._settle(exchange, ERROR, usage, (0, 0), str(failure.status))
+            await self._settle(exchange, ERROR, usage, (0, 0), first_status(failure, watch))
             out = self._headers(exchange, headers)
             if isinstance(failure, RateLimited):
                 out.append((b"retry-after", b"%d" % reply.retry_after_s))
-            await send_error(send, failure, out)
+            await end_with_error(send, failure, out, watch, exchange.wire)
         elif watch is not None:
             await relay_stream(services, exchange, self._headers(exchange, headers), watch, send)
         else:
             await self._answer(exchange, headers, send)
 
+    def _watch(self, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> StreamWatch:
+        """Whether a stream's client is still there; it gets comments while the provider is silent."""
+        clock, limits = self._services.clock, self._services.limits
+        return StreamWatch(receive, KeepAlive(clock, send, limits.keep_alive_us, headers))
+
     async def _broken_off(
-        self, exchange: Exchange, headers: Headers, watch: Watch | None, send: Send, reason: BaseException
+        self, exchange: Exchange, headers: Headers, watch: StreamWatch | None, send: Send, reason: BaseException
     ) -> bool:
         """Settle what ended before an answer began; whether that is all: the deadline passed, or the client left."""
         if watch is not None:
             await watch.stop()
         usage = UNKNOWN if exchange.may_owe else NONE
         if isinstance(reason, TimeoutError):
-            await self._settle(exchange, TIMED_OUT, usage, (0, 0), "504")
             problem = DeadlineExceeded("the deadline passed before an answer came; nothing more was tried")
-            await send_error(send, problem, self._headers(exchange, headers))
+            await self._settle(exchange, TIMED_OUT, usage, (0, 0), first_status(problem, watch))
+            await end_with_error(send, problem, self._headers(exchange, headers), watch, exchange.wire)
             return True
         left = watch is not None and watch.left
         await self._settle(exchange, LEFT if left else ERROR, usage, (0, 0), NO_STATUS if left else "500")
@@ -167,6 +198,9 @@ class ChatCompletions:
             exchange.reply.body or json.dumps(exchange.reply.answer, separators=(",", ":"), ensure_ascii=False).encode()
         )
         out = [JSON_TYPE, *self._headers(exchange, headers), (b"x-harpoon-cost-usd", usd_text(cost).encode())]
+        if exchange.request.placeholders:
+            assert exchange.reply.answer is not None
+            body = restored_body(exchange.reply.answer, exchange.request)
         # Nobody waits for the commit: the settlement is queued once the answer is handed over, and before the client's
         # next request can be read, so that the next admission sees it. A large answer may wait for a slow reader, so
         # its settlement does not wait for it.
@@ -195,6 +229,8 @@ class ChatCompletions:
         ]
         if exchange.route.simulated:
             found.append((b"x-harpoon-simulated", b"1"))
+        if exchange.reply is not None:
+            found += exchange.reply.told
         if exchange.request.stream:
             estimate = usd_text(exchange.admission.estimate_usd_micros)
             found.append((b"x-harpoon-cost-estimate-usd", estimate.encode()))
@@ -223,7 +259,7 @@ async def read_body(scope: Scope, receive: Receive, most_bytes: int) -> bytes | 
 def facts_of(
     services: Services,
     scope: Scope,
-    tenant: str,
+    caller: Caller,
     request_id: str,
     body: bytes,
     covenant: str | None,
@@ -232,7 +268,9 @@ def facts_of(
     """What admission is decided from, for a checked request; its time is now."""
     at_us = services.clock.now_us()
     return Facts(
-        tenant=tenant,
+        tenant=caller.tenant,
+        key_id=caller.key_id,
+        key_digest=caller.key_digest,
         decision_id=decision_id(at_us, services.ids),
         request_id=request_id,
         at_us=at_us,
@@ -318,8 +356,8 @@ def _decisive_reason(refusal: Refusal) -> str:
 def failure_error(exchange: Exchange, reply: Reply) -> HarpoonError:
     """Attempts without an answer as an error: the provider's refusal, a common rate limit, or what was tried."""
     if reply.rejection is not None:
-        return reply.rejection
-    tried = ", then ".join(f"{attempt.route} ({attempt.cause})" for attempt in exchange.attempts)
+        return without_secrets(reply.rejection)
+    tried = tried_text(exchange.attempts, exchange.words)
     if all(attempt.status == RateLimited.status for attempt in exchange.attempts):
         return RateLimited(f"every provider asked is at its rate limit: {tried}")
     return AllRoutesDown(f"no route answered: {tried}")
@@ -338,13 +376,16 @@ def refusal_error(catalogue: CompiledCatalogue, refusal: Refusal, facts: Facts) 
     """The refusal as an error: what stands in the way, and every reason."""
     if refusal.kind == UNKNOWN_COVENANT:
         return UnknownCovenant("no covenant of yours has this id", param="covenant_id")
+    if facts.guardrails:
+        return guardrail_error(refusal)
     first = _decisive_reason(refusal)
+    said = reason_sentence(first, facts.covenant_id)
     if refusal.kind == BUDGET:
-        return BudgetExceeded(f"no route fits the budget: {first}", details=refusal.reasons)
+        return BudgetExceeded(f"no route fits the budget: {said}", details=refusal.reasons)
     if refusal.kind == UNAVAILABLE:
-        return AllRoutesDown(f"every admissible route is resting after failures: {first}", details=refusal.reasons)
+        return AllRoutesDown(f"every admissible route is resting after failures: {said}", details=refusal.reasons)
     hint = ""
     if facts.model != "auto" and "PROVIDER_CONFIGURED" in first:
         how = _how_to_configure(catalogue, facts.model)
         hint = f"; its provider has no key or base URL here: {how}, or use model auto"
-    return NothingAdmissible(f"no route is admissible: {first}{hint}", details=refusal.reasons)
+    return NothingAdmissible(f"no route is admissible: {said}{hint}", details=refusal.reasons)

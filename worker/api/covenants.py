@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from worker.api.answers import Headers, Receive, Scope, Send, header_of, send_error, send_json
+from worker.api.answers import Headers, Receive, Scope, Send, send_error, send_json
+from worker.api.auth import authenticate
 from worker.api.chat import read_body
 from worker.api.covenant_headers import LENIENT, covenant_headers, warning_headers
 from worker.api.query import id_in, read_query, whole_in
@@ -40,7 +41,7 @@ class Covenants:
         services = self._services
         headers: Headers = [(b"x-request-id", services.ids.new("req").encode())]
         try:
-            tenant = services.keyring.authenticate(header_of(scope, b"authorization"))
+            tenant = await authenticate(services, scope)
             if scope["method"] == "POST":
                 await self._create(tenant, headers, scope, receive, send)
             elif "covenant_id" in scope["path_params"]:
@@ -93,7 +94,7 @@ class ParseCovenant:
         services = self._services
         headers: Headers = [(b"x-request-id", services.ids.new("req").encode())]
         try:
-            services.keyring.authenticate(header_of(scope, b"authorization"))
+            await authenticate(services, scope)
             body = await read_body(scope, receive, services.limits.json.max_bytes)
             if body is None:
                 return

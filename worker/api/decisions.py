@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
+from worker.api.answers import Receive, Scope, Send, send_error, send_json
+from worker.api.auth import authenticate
 from worker.api.query import id_in, read_query, whole_in
 from worker.canon.codes import INVARIANT_VIOLATION, PROVIDER_CONFIGURED, Denial, denial_from_text
 from worker.canon.decide import ROW_COLUMNS
@@ -13,6 +14,7 @@ from worker.money import usd_text
 from worker.services import Services
 
 _DENIAL_COLUMNS = ("reason_code", "subject", "bound", "value")
+_ATTEMPT_COLUMNS = ("route", "cause", "status", "elapsed_us")
 #: Members of a recorded decision that say what came of it, not what it was made from.
 _NO_INPUTS = ("candidates", "ranking", "unconfigured")
 DEFAULT_LISTED = 20
@@ -48,6 +50,7 @@ def present(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "object": "decision",
         **presented,
+        "attempts": [dict(zip(_ATTEMPT_COLUMNS, attempt, strict=True)) for attempt in _attempts(record)],
         "cost_usd_micros": record["charged_usd_micros"],
         "cost_usd": usd_text(record["charged_usd_micros"]),
         "selected": ranking[0] if ranking else None,
@@ -55,6 +58,12 @@ def present(record: dict[str, Any]) -> dict[str, Any]:
         "candidates": candidates,
         "inputs": {key: value for key, value in decision.items() if key not in _NO_INPUTS},
     }
+
+
+def _attempts(record: dict[str, Any]) -> list[list[Any]]:
+    """The attempts of a request that has ended, as its event holds them."""
+    attempts: list[list[Any]] = (record["outcome"] or {}).get("attempts", [])
+    return attempts
 
 
 class Decisions:
@@ -66,7 +75,7 @@ class Decisions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"x-request-id", self._services.ids.new("req").encode())]
         try:
-            tenant = self._services.keyring.authenticate(header_of(scope, b"authorization"))
+            tenant = await authenticate(self._services, scope)
             record = await self._services.mediator.read(tenant, scope["path_params"]["decision_id"])
             if record is None:
                 raise UnknownDecision("no decision of yours has this id")
@@ -84,7 +93,7 @@ class DecisionList:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"x-request-id", self._services.ids.new("req").encode())]
         try:
-            tenant = self._services.keyring.authenticate(header_of(scope, b"authorization"))
+            tenant = await authenticate(self._services, scope)
             query = read_query(scope, ("before", "limit", "request_id"))
             limit = whole_in(query, "limit", DEFAULT_LISTED, 1, MAX_LISTED)
             before, request_id = id_in(query, "before", ("dec_",)), id_in(query, "request_id", ("req_",))

@@ -9,13 +9,18 @@ provider.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
-from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
+from worker.api.answers import Receive, Scope, Send, send_error, send_json
+from worker.api.auth import authenticate
 from worker.errors import HarpoonError, MalformedRequest, StateError
+from worker.routing.catalogue import Route
 from worker.routing.estimates import FAILURES_TO_OPEN
 from worker.services import Services
+from worker.upstream.listing import is_listed, listed_models
 from worker.upstream.watch import PROBE_TIMEOUT_US, Sighting
 
 VERSION = "0.1.0"
@@ -39,7 +44,7 @@ class Health:
             if not _is_detailed(scope):
                 await send_json(send, self._plain(is_degraded=self._all_down()), [])
                 return
-            tenant = services.keyring.authenticate(header_of(scope, b"authorization"))
+            tenant = await authenticate(services, scope)
             await send_json(send, await self._detailed(tenant), [])
         except HarpoonError as problem:
             await send_error(send, problem, [(b"x-request-id", services.ids.new("req").encode())])
@@ -87,13 +92,13 @@ class Health:
                 await asyncio.sleep(_LOOK_EVERY_S)
             return
         seen.probing_us = clock.now_us()
-        status = 0
-        try:
+        status, listed = 0, frozenset[str]()
+        with contextlib.suppress(TimeoutError):  # a list that takes too long says as much as none
             async with clock.timeout(PROBE_TIMEOUT_US):
-                status = await services.dispatcher.probe(provider, PROBE_TIMEOUT_US)
-        except TimeoutError:
-            status = 0
-        services.watch.probed(provider, status, clock.now_us())
+                response = await services.dispatcher.probe(provider, PROBE_TIMEOUT_US)
+                status = 0 if response is None else response.status_code
+                listed = await listed_models(response)
+        services.watch.probed(provider, status, clock.now_us(), listed)
 
     async def _observed(self, tenant: str) -> dict[str, dict[str, Any]] | None:
         """What the tenant's past attempts say of each route; None if the database doesn't answer."""
@@ -111,6 +116,7 @@ class Health:
             "simulated": any(route.simulated for route in routes),
             **_sighting(services.watch.of(provider), is_configured=is_configured),
             "models": sorted({route.model for route in routes}),
+            "not_listed": _not_listed(routes, services.watch.of(provider).listed),
             "routes": {route.id: _breaker(observed[route.id]) for route in routes if route.id in observed},
         }
 
@@ -132,6 +138,16 @@ def _sighting(seen: Sighting, *, is_configured: bool) -> dict[str, Any]:
             "last_failure": failure if seen.failed_us else None,
         },
     }
+
+
+def _not_listed(routes: Sequence[Route], listed: frozenset[str]) -> list[str] | None:
+    """The models of the catalogue that the provider does not list, with the ids it was looked for under.
+
+    None if the provider gave no list. Not a verdict: some providers serve what they don't list.
+    """
+    if not listed:
+        return None
+    return sorted({f"{route.model} ({route.served_id})" for route in routes if not is_listed(route.served_id, listed)})
 
 
 def _breaker(observation: dict[str, Any]) -> dict[str, Any]:

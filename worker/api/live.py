@@ -11,6 +11,7 @@ import contextlib
 import logging
 
 from worker.api.answers import Headers, Receive, Scope, Send, header_of, send_body, send_error
+from worker.api.auth import authenticate
 from worker.api.chat import read_body
 from worker.api.live_feed import Feed, Position, position_from_text
 from worker.api.query import id_in, read_query
@@ -116,7 +117,7 @@ class Live:
     async def _open(self, scope: Scope, receive: Receive, place: object) -> _Reader | None:
         """The reader of a request, counted. None = the client left. Raises: HarpoonError."""
         services = self._services
-        tenant = services.keyring.authenticate(header_of(scope, b"authorization"))
+        tenant = await authenticate(services, scope)
         request = id_in(read_query(scope, ("request_id",)), "request_id", ("req_", "dec_"))
         last = header_of(scope, b"last-event-id")
         resumed = position_from_text(last) if last else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from worker.api.answers import Receive, Scope, Send, header_of, send_body, send_error
+from worker.api.answers import Receive, Scope, Send, send_body, send_error
+from worker.api.auth import authenticate
 from worker.api.health import VERSION
 from worker.errors import HarpoonError
 from worker.exposition import CONTENT_TYPE, exposition
@@ -19,7 +20,7 @@ class MetricsPage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services = self._services
         try:
-            services.keyring.authenticate(header_of(scope, b"authorization"))
+            await authenticate(services, scope)
         except HarpoonError as problem:
             await send_error(send, problem, [(b"x-request-id", services.ids.new("req").encode())])
             return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
+from worker.api.answers import Receive, Scope, Send, send_error, send_json
+from worker.api.auth import authenticate
 from worker.errors import HarpoonError, UnknownModel
 from worker.routing.catalogue import AUTO
 from worker.services import Services
@@ -57,7 +58,7 @@ class Models:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"x-request-id", self._services.ids.new("req").encode())]
         try:
-            self._services.keyring.authenticate(header_of(scope, b"authorization"))
+            await authenticate(self._services, scope)
             wanted = scope.get("path_params", {}).get("model_id")
             if wanted is None:
                 answer: dict[str, Any] = {"object": "list", "data": list_models(self._services)}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.api.answers import Receive, Scope, Send, header_of, send_error, send_json
+from worker.api.auth import authenticate
 from worker.api.chat import ChatCompletions
 from worker.api.covenant_headers import COVENANT_HEADER
 from worker.api.in_process import ask_chat, chat_body
@@ -52,7 +53,7 @@ class _Endpoint(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services = self._services
         try:
-            tenant = services.keyring.authenticate(header_of(scope, b"authorization"))
+            tenant = await authenticate(services, scope)
             given = await read_object(scope, receive, services.limits.json, self.fields)
             if given is not None:
                 await self._answer(given, tenant, scope, receive, send)

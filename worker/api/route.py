@@ -10,12 +10,15 @@ import json
 from typing import Any
 
 from worker.admission import UNKNOWN_COVENANT, Facts, Refusal
-from worker.api.answers import Headers, Receive, Scope, Send, header_of, send_error, send_json
+from worker.api.answers import Headers, Receive, Scope, Send, send_error, send_json
+from worker.api.auth import identify
 from worker.api.chat import facts_of, read_body, refusal_error
 from worker.api.covenant_headers import covenant_headers, warning_headers
 from worker.api.decisions import present_candidates
+from worker.api.guarding import guard_chat
 from worker.canon.decide import Terms
 from worker.errors import HarpoonError, MalformedRequest
+from worker.guard.guarding import guarded_facts
 from worker.routing.candidates import requested_routes
 from worker.routing.catalogue import CompiledCatalogue, Offer, Route
 from worker.services import Services
@@ -33,7 +36,7 @@ class ExplainRoute:
         services = self._services
         headers: Headers = [(b"x-request-id", services.ids.new("req").encode())]
         try:
-            tenant = services.keyring.authenticate(header_of(scope, b"authorization"))
+            caller = await identify(services, scope)
             given = await read_body(scope, receive, services.limits.json.max_bytes)
             if given is None:
                 return
@@ -41,7 +44,10 @@ class ExplainRoute:
             body = chat_body(given, services.limits.json)
             request = parse_chat(body, covenant.text, services.limits.json, covenant.lenient)
             requested_routes(services.catalogue, request.model)
-            facts = facts_of(services, scope, tenant, headers[0][1].decode(), body, covenant.raw, request)
+            facts = facts_of(services, scope, caller, headers[0][1].decode(), body, covenant.raw, request)
+            guarded = guard_chat(services.guard, request)
+            if guarded is not None:
+                facts = guarded_facts(facts, guarded)
             found = await services.mediator.explain(facts)
             if found["refusal"] is not None and found["refusal"]["kind"] == UNKNOWN_COVENANT:
                 raise refusal_error(services.catalogue, Refusal(UNKNOWN_COVENANT, ()), facts)

@@ -1,9 +1,10 @@
 """The only place that denies: every gate a candidate fails is reported, ordered by code; none is skipped.
 
 Rules, in the order of the seven codes:
-  AUTHORITY_BOUNDARY_FAIL     the tenant may not use the provider
+  AUTHORITY_BOUNDARY_FAIL     the tenant, or the key that asks, may not use the provider or the model
   COST_BOUND_EXCEEDED         the worst case exceeds the request's budget, an account, or a price per million
-  INVARIANT_VIOLATION         deadline, residency, requirement, capability, context window, availability, configuration
+  INVARIANT_VIOLATION         deadline, residency, requirement, capability, context window, availability, configuration,
+                              a guardrail
   MISSING_CANON_PREREQS       the catalogue a route cites is not CANON in this tenant's log
   RISK_BOUND_EXCEEDED         the route is riskier than the priority tolerates, or not private where that is demanded
   SUCCESS_PROB_TOO_LOW        below the quality floor
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from worker.canon import codes
-from worker.canon.codes import Denial
+from worker.canon.codes import Denial, denial_from_text
 from worker.covenant.policy import Policy, allows_region
 from worker.routing.candidates import MILLION, Candidate, Load
 from worker.routing.catalogue import CompiledCatalogue, QualityFloors, Weights
@@ -30,7 +31,10 @@ class Funds(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """All a gate compares with, gathered once per request. `funds` lists the request's own budget first."""
+    """All a gate compares with, gathered once per request. `funds` lists the request's own budget first.
+
+    `fulfilled`: requirements that the gateway fulfils itself. `guardrails`: what forbids the request on every route.
+    """
 
     policy: Policy
     weights: Weights
@@ -41,6 +45,18 @@ class Bounds(NamedTuple):
     allowed: frozenset[str] | None
     catalogue_is_canon: bool
     min_output_tokens: int
+    allowed_models: frozenset[str] | None = None
+    fulfilled: frozenset[str] = frozenset()
+    guardrails: tuple[Denial, ...] = ()
+
+
+#: The requirements that the gateway fulfils itself where it redacts a prompt.
+FULFILLED = frozenset({"redact_pii"})
+
+
+def guardrail_denials(guardrails: tuple[str, ...]) -> tuple[Denial, ...]:
+    """What forbids a request, given as `INVARIANT:bound:value`. Raises: ValueError."""
+    return tuple(denial_from_text(f"{codes.INVARIANT_VIOLATION}:{text}") for text in guardrails)
 
 
 class Verdict(NamedTuple):
@@ -65,6 +81,8 @@ def judge(candidate: Candidate, load: Load, bounds: Bounds) -> Verdict:
     denials: list[Denial] = []
     if bounds.allowed is not None and candidate.route.provider not in bounds.allowed:
         denials.append(Denial(codes.AUTHORITY_BOUNDARY_FAIL, candidate.route.provider, 0, 0))
+    if bounds.allowed_models is not None and candidate.route.model not in bounds.allowed_models:
+        denials.append(Denial(codes.AUTHORITY_BOUNDARY_FAIL, candidate.route.model, 0, 0))
     output, worst = _money(candidate, load, bounds, denials)
     _invariants(candidate, load, bounds, denials)
     if not bounds.catalogue_is_canon:
@@ -125,11 +143,13 @@ def _invariants(candidate: Candidate, load: Load, bounds: Bounds, denials: list[
         denials.append(Denial(codes.INVARIANT_VIOLATION, codes.CONTEXT_WINDOW, window, needed))
     elif wished > route.max_output_tokens:
         denials.append(Denial(codes.INVARIANT_VIOLATION, codes.CONTEXT_WINDOW, route.max_output_tokens, wished))
+    if bounds.guardrails:
+        denials.extend(bounds.guardrails)
     if not load.needs <= route.capabilities:
         denials.append(_PLAIN[codes.MODEL_CAPABILITY])
     if policy.deadline_us is not None and candidate.ttv_us > policy.deadline_us:
         denials.append(Denial(codes.INVARIANT_VIOLATION, codes.POLICY_DEADLINE, policy.deadline_us, candidate.ttv_us))
-    if policy.requirements and not route.attests.issuperset(policy.requirements):
+    if policy.requirements and not (route.attests | bounds.fulfilled).issuperset(policy.requirements):
         denials.append(_PLAIN[codes.POLICY_REQUIREMENT])
     if (policy.residency or policy.residency_exclude) and not allows_region(policy, route.regions):
         denials.append(_PLAIN[codes.POLICY_RESIDENCY])
@@ -152,6 +172,7 @@ def bounds_of(
     configured: frozenset[str],
     allowed: frozenset[str] | None,
     catalogue_is_canon: bool,
+    allowed_models: frozenset[str] | None = None,
 ) -> Bounds:
     """What the gates compare with, for one policy and one state of the accounts."""
     source = catalogue.source
@@ -166,4 +187,5 @@ def bounds_of(
         allowed=allowed,
         catalogue_is_canon=catalogue_is_canon,
         min_output_tokens=source.min_output_tokens,
+        allowed_models=allowed_models,
     )

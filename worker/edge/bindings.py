@@ -68,6 +68,12 @@ class MediatorStub:
     async def observations(self, json_text: str) -> str:
         return await self._call("observations", json_text)
 
+    async def authorise(self, json_text: str) -> str:
+        return await self._call("authorise", json_text)
+
+    async def administer(self, json_text: str) -> str:
+        return await self._call("administer", json_text)
+
     async def _call(self, method: str, json_text: str) -> str:
         try:
             answer = await getattr(self._stub, method)(json_text)

@@ -8,7 +8,7 @@ followed. The runtime decompresses bodies.
     may have been sent  httpx.ReadError, ReadTimeout
 
 `fetch` reports a refused connection and one that broke after the request had been read in the same words, so neither
-is called a ConnectError: a caller would take it for unsent, and might pay twice.
+is called NotSent: a caller would send it again, and might pay twice.
 
 Source: https://fetch.spec.whatwg.org/; hop-by-hop fields: RFC 9110 section 7.6.1
 """
@@ -72,7 +72,7 @@ class FetchTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadError(f"{request.url.host} gave no answer", request=request) from exc
         except TimeoutError as exc:
             abort.abort()
-            # fetch doesn't tell whether the request was sent, so this isn't called a ConnectTimeout.
+            # fetch doesn't tell whether the request was sent, so this isn't called NotSentInTime.
             raise httpx.ReadTimeout("no response in time", request=request) from exc
         except BaseException:
             abort.abort()

@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from worker.admission import (
+    UNKNOWN_KEY,
     Admission,
     Facts,
     Fallback,
     Grant,
+    Refusal,
     Settled,
     Settlement,
     admission_from_json,
@@ -31,6 +33,11 @@ from worker.covenant_store import Draft, draft_from_json, draft_to_json
 from worker.edge.bindings import MediatorStub
 from worker.mediator import Mediator
 from worker.ports import Clock
+from worker.tenants.administration import MAKING, NO_TENANT, Order, order_from_json, order_to_json
+from worker.tenants.standing import UNKNOWN
+
+#: The object that knows which tenants were made by administration; no tenant's name has such a character.
+INDEX_OBJECT = "_tenants"
 
 
 class ObjectMediator:
@@ -41,9 +48,26 @@ class ObjectMediator:
         self._clock = clock
         self._set_alarm = set_alarm
         self._alarm_us = 0
+        self._is_open = False
+
+    async def open(self) -> None:
+        """Make or migrate the tables, once, for a caller who is known; see `_is_there` for one who is not yet."""
+        if not self._is_open:
+            await self._mediator.open()
+            self._is_open = True
+
+    async def _is_there(self) -> bool:
+        """Whether the object holds a tenant's state: what an unknown caller says must not make any."""
+        if not self._is_open and await self._mediator.is_there():
+            await self.open()
+        return self._is_open
 
     async def admit(self, json_text: str) -> str:
         facts = facts_from_json(json_text)
+        if not facts.key_digest:
+            await self.open()
+        elif not await self._is_there():
+            return to_json(Admission(facts.decision_id, "", (), 0, 0, Refusal(UNKNOWN_KEY, (UNKNOWN,))))
         admission = await self._mediator.admit(facts)
         if admission.refusal is None:
             limit_us = admission.time_limit_us or facts.time_limit_us
@@ -51,38 +75,62 @@ class ObjectMediator:
         return to_json(admission)
 
     async def advance(self, json_text: str) -> str:
+        await self.open()
         return to_json(await self._mediator.advance(fallback_from_json(json_text)))
 
     async def settle(self, json_text: str) -> str:
+        await self.open()
         return to_json(await self._mediator.settle(settlement_from_json(json_text)))
 
     async def read(self, json_text: str) -> str:
+        await self.open()
         asked = json.loads(json_text)
         return json.dumps(await self._mediator.read(asked["tenant"], asked["decision_id"]))
 
     async def create_covenant(self, json_text: str) -> str:
+        await self.open()
         return json.dumps(await self._mediator.create_covenant(draft_from_json(json_text)))
 
     async def read_covenant(self, json_text: str) -> str:
+        await self.open()
         return json.dumps(await self._mediator.read_covenant(**json.loads(json_text)))
 
     async def list_covenants(self, json_text: str) -> str:
+        await self.open()
         return json.dumps(await self._mediator.list_covenants(**json.loads(json_text)))
 
     async def explain(self, json_text: str) -> str:
+        await self.open()
         return json.dumps(await self._mediator.explain(facts_from_json(json_text)))
 
     async def decisions(self, json_text: str) -> str:
+        await self.open()
         return json.dumps(await self._mediator.decisions(**json.loads(json_text)))
 
     async def follow(self, json_text: str) -> str:
+        await self.open()
         return json.dumps(await self._mediator.follow(**json.loads(json_text)))
 
     async def observations(self, json_text: str) -> str:
+        await self.open()
         return json.dumps(await self._mediator.observations(**json.loads(json_text)))
+
+    async def authorise(self, json_text: str) -> str:
+        if not await self._is_there():
+            return json.dumps(UNKNOWN)
+        return json.dumps(await self._mediator.authorise(**json.loads(json_text)))
+
+    async def administer(self, json_text: str) -> str:
+        order = order_from_json(json_text)
+        if order.act in MAKING:
+            await self.open()
+        elif not await self._is_there():
+            return json.dumps({"found": []} if order.act == "list_tenants" else {"problem": NO_TENANT})
+        return json.dumps(await self._mediator.administer(order))
 
     async def alarm(self) -> None:
         """Settle what has expired, and come back for what will."""
+        await self.open()
         self._alarm_us = 0
         await self._mediator.sweep(self._clock.now_us())
         expiry_us = await self._mediator.next_expiry_us()
@@ -154,4 +202,19 @@ class RemoteMediator:
     async def observations(self, tenant: str, at_us: int) -> dict[str, dict[str, Any]]:
         asked = json.dumps({"tenant": tenant, "at_us": at_us})
         found: dict[str, dict[str, Any]] = json.loads(await MediatorStub(self._env, tenant).observations(asked))
+        return found
+
+    async def authorise(self, tenant: str, key_id: str, digest: str, at_us: int) -> str:
+        asked = json.dumps({"tenant": tenant, "key_id": key_id, "digest": digest, "at_us": at_us})
+        problem: str = json.loads(await MediatorStub(self._env, tenant).authorise(asked))
+        return problem
+
+    async def administer(self, order: Order) -> dict[str, Any]:
+        text, name = order_to_json(order), order.tenant
+        if order.act == "list_tenants":
+            name = INDEX_OBJECT
+        elif order.act == "create_tenant":
+            # Listed first: of the two objects, a failure in between leaves a name without a tenant, never the reverse.
+            await MediatorStub(self._env, INDEX_OBJECT).administer(order_to_json(order._replace(act="list_tenant")))
+        found: dict[str, Any] = json.loads(await MediatorStub(self._env, name).administer(text))
         return found

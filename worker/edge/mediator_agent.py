@@ -44,6 +44,10 @@ class TextMediator(Protocol):
 
     async def observations(self, json_text: str) -> str: ...
 
+    async def authorise(self, json_text: str) -> str: ...
+
+    async def administer(self, json_text: str) -> str: ...
+
     async def alarm(self) -> None: ...
 
 
@@ -107,6 +111,12 @@ class MediatorObject(DurableObject):
 
     async def observations(self, json_text: str) -> str:
         return await (await self._ready()).observations(json_text)
+
+    async def authorise(self, json_text: str) -> str:
+        return await (await self._ready()).authorise(json_text)
+
+    async def administer(self, json_text: str) -> str:
+        return await (await self._ready()).administer(json_text)
 
     async def alarm(self, _info: Any = None) -> None:
         await (await self._ready()).alarm()

@@ -15,6 +15,9 @@ from worker.routing.catalogue_codec import MAX_INT, to_plain
 from worker.routing.deployments import provider_of_deployment
 from worker.routing.labels import Label, check_label, fold_ascii
 from worker.routing.tables import (
+    CHAT,
+    ENDPOINTS,
+    RESPONSES,
     Catalogue,
     Model,
     Offer,
@@ -82,6 +85,7 @@ class Route(NamedTuple):
     private: bool
     simulated: bool
     template_options: bool
+    preferences: bool
 
 
 class LabelRoutes(NamedTuple):
@@ -128,7 +132,8 @@ class CompiledCatalogue(NamedTuple):
             if found in self.by_name:
                 return found
         raise UnknownModel(
-            'this model is not in the catalogue; GET /v1/models lists what is, and "auto" lets Harpoon choose',
+            f'the model "{model[:64]}" is not in the catalogue; GET /v1/models lists what is, and "auto" lets Harpoon '
+            "choose",
             param="model",
         )
 
@@ -167,14 +172,25 @@ def _route(offer: Offer, provider: Provider, model: Model, pool: Pool) -> Route:
         failure_factor_ppm=model.failure_factor_ppm,
         context_window_tokens=model.context_window_tokens,
         max_output_tokens=model.max_output_tokens,
-        capabilities=frozenset(model.capabilities),
+        capabilities=_capabilities(provider, model),
         regions=frozenset(region_of(code) or code for code in provider.regions),
         attests=frozenset(provider.attests),
         tier_factor_ppm=provider.tier_factor_ppm,
         private=pool.private,
         simulated=provider.simulated,
         template_options=provider.template_options,
+        preferences=provider.preferences,
     )
+
+
+def _capabilities(provider: Provider, model: Model) -> frozenset[str]:
+    """What the model can do, less what this provider has no endpoint for. Raises: CatalogueError."""
+    if not ENDPOINTS.issuperset(provider.endpoints):
+        raise CatalogueError(f"the provider {provider.id!r}: endpoints are {', '.join(sorted(ENDPOINTS))}")
+    wanted = set(model.capabilities)
+    if CHAT in wanted:
+        wanted.add(RESPONSES)
+    return frozenset(wanted - (ENDPOINTS - set(provider.endpoints)))
 
 
 def compile_catalogue(catalogue: Catalogue) -> CompiledCatalogue:
@@ -197,7 +213,8 @@ def compile_catalogue(catalogue: Catalogue) -> CompiledCatalogue:
         model = _look_up("model", models, offer.model, offer)
         for pool_id in offer.pools:
             routes.append(_route(offer, provider, model, _look_up("pool", pools, pool_id, offer)))
-            for name in {AUTO, model.id, f"{provider.id}/{model.id}", f"{provider.id}/{offer.served_id}"}:
+            own = {model.id, f"{provider.id}/{model.id}", f"{provider.id}/{offer.served_id}"}
+            for name in own | ({AUTO} if CHAT in model.capabilities else set()):
                 names.setdefault(name, []).append(len(routes) - 1)
     by_id = {route.id: route for route in routes}
     if len(by_id) != len(routes):
@@ -223,7 +240,8 @@ def _name_groups(
     """
     groups: dict[str, list[int]] = {}
     for at, route in enumerate(routes):
-        groups.setdefault(f"{route.provider}/{AUTO}", []).append(at)
+        if CHAT in models[route.model].capabilities:
+            groups.setdefault(f"{route.provider}/{AUTO}", []).append(at)
     labels: dict[str, LabelRoutes] = {}
     for label in catalogue.labels:
         check_label(label)

@@ -23,6 +23,10 @@ from worker.routing.catalogue import (
 _GPU_POOLS = ("private-1x", "shared-4x", "shared-8x")
 _SERVERLESS = ("serverless",)
 _TEXT = ("chat", "json", "tools")
+_EMBEDDINGS = ("embeddings",)
+_EVERY_ENDPOINT = ("chat", "embeddings", "responses")
+_CHAT_AND_RESPONSES = ("chat", "responses")
+_CHAT_AND_EMBEDDINGS = ("chat", "embeddings")
 _ATTESTED_IN_PROCESS = ("encrypted", "gdpr", "local_only", "no_logging", "no_training")
 
 
@@ -84,6 +88,7 @@ DEFAULT_CATALOGUE = Catalogue(
             (),
             "",
             template_options=True,
+            endpoints=_EVERY_ENDPOINT,
         ),
         Provider(
             "simulator",
@@ -94,6 +99,7 @@ DEFAULT_CATALOGUE = Catalogue(
             "http://simulator.internal/v1",
             simulated=True,
             template_options=True,
+            endpoints=_EVERY_ENDPOINT,
         ),
         Provider(
             "native",
@@ -103,10 +109,44 @@ DEFAULT_CATALOGUE = Catalogue(
             (),
             "",
             template_options=True,
+            endpoints=_CHAT_AND_EMBEDDINGS,
         ),
-        Provider("workers-ai", "Cloudflare Workers AI", (2_000_000, 5_000_000, 8_000_000), (), (), ""),
-        Provider("groq", "Groq", (6_000_000, 6_000_000, 6_000_000), ("US",), (), "https://api.groq.com/openai/v1"),
-        Provider("openai", "OpenAI", (8_000_000, 8_000_000, 8_000_000), ("US",), (), "https://api.openai.com/v1"),
+        Provider(
+            "workers-ai",
+            "Cloudflare Workers AI",
+            (2_000_000, 5_000_000, 8_000_000),
+            (),
+            (),
+            "",
+            endpoints=_CHAT_AND_EMBEDDINGS,
+        ),
+        Provider(
+            "groq",
+            "Groq",
+            (6_000_000, 6_000_000, 6_000_000),
+            ("US",),
+            (),
+            "https://api.groq.com/openai/v1",
+            endpoints=_CHAT_AND_RESPONSES,
+        ),
+        Provider(
+            "openai",
+            "OpenAI",
+            (8_000_000, 8_000_000, 8_000_000),
+            ("US",),
+            (),
+            "https://api.openai.com/v1",
+            endpoints=_EVERY_ENDPOINT,
+        ),
+        Provider(
+            "openrouter",
+            "OpenRouter, which routes to other providers by itself",
+            (10_000_000, 10_000_000, 10_000_000),
+            (),
+            (),
+            "https://openrouter.ai/api/v1",
+            preferences=True,
+        ),
     ),
     models=(
         Model("gemma-3-270m-it", 32_768, 8_192, 1_500_000, ("chat",), 1_755_129_600),
@@ -116,12 +156,17 @@ DEFAULT_CATALOGUE = Catalogue(
         Model("llama-3.3-70b-instruct", 24_000, 8_192, 380_000, _TEXT, 1_733_443_200),
         Model("gpt-4o-mini", 128_000, 16_384, 600_000, (*_TEXT, "vision"), 1_721_174_400),
         Model("gpt-4o", 128_000, 16_384, 250_000, (*_TEXT, "vision"), 1_715_558_400),
+        # A request may hold many texts, so this is how many tokens all of them together may have.
+        Model("text-embedding-3-small", 300_000, 1, 0, _EMBEDDINGS, 1_705_948_997),
+        Model("bge-m3", 60_000, 1, 0, _EMBEDDINGS, 1_706_572_800),
+        Model("hashed-words-256", 300_000, 1, 0, _EMBEDDINGS, 1_763_596_800),
     ),
     offers=(
         _pooled("hosted-ai", "llama-3.1-8b-instruct", 80_000, 240_000, 6_000),
         _pooled("hosted-ai", "qwen3-30b-a3b", 160_000, 640_000, 7_000),
         _pooled("simulator", "llama-3.1-8b-instruct", 80_000, 240_000, 6_000),
         _pooled("simulator", "qwen3-30b-a3b", 160_000, 640_000, 7_000),
+        _pooled("simulator", "hashed-words-256", 20_000, 0, 1_000),
         _native("gemma-3-270m-it", "google/gemma-3-270m-it", 8_000),
         _native("qwen3-30b-a3b", "Qwen/Qwen3-30B-A3B", 25_000),
         _serverless(
@@ -153,6 +198,34 @@ DEFAULT_CATALOGUE = Catalogue(
             "openai", "gpt-4o-mini", "gpt-4o-mini", (150_000, 600_000), (500_000, 12_000), "OpenAI pricing page"
         ),
         _serverless("openai", "gpt-4o", "gpt-4o", (2_500_000, 10_000_000), (600_000, 14_000), "OpenAI pricing page"),
+        _serverless(
+            "openai",
+            "text-embedding-3-small",
+            "text-embedding-3-small",
+            (20_000, 0),
+            (300_000, 1_000),
+            "OpenAI pricing page",
+        ),
+        _serverless(
+            "workers-ai", "bge-m3", "@cf/baai/bge-m3", (12_000, 0), (150_000, 1_000), "Workers AI pricing page"
+        ),
+        # Its prices are ceilings: they are sent as `max_price`, so whoever it picks is no dearer.
+        _serverless(
+            "openrouter",
+            "llama-3.3-70b-instruct",
+            "meta-llama/llama-3.3-70b-instruct",
+            (200_000, 600_000),
+            (600_000, 14_000),
+            "a ceiling, sent as max_price",
+        ),
+        _serverless(
+            "openrouter",
+            "gpt-4o-mini",
+            "openai/gpt-4o-mini",
+            (150_000, 600_000),
+            (700_000, 12_000),
+            "a ceiling, sent as max_price",
+        ),
     ),
     pools=(
         Pool("private-1x", 1, 1_000_000, 0, 1_000_000, 5_000, private=True),

@@ -6,13 +6,15 @@ snapshot. With `frozen` estimates the catalogue's figures stand alone and equal 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from worker.ports import Sql
 from worker.routing.candidates import MILLION, Observation
 
 #: An answer moves the average by 1/8 of the difference, and counts as no more than ten times or a tenth of the plan.
 MIN_RATIO_PPM = MILLION // 10
 MAX_RATIO_PPM = MILLION * 10
-#: After this many failures in a row a route rests, then the next request probes it.
+#: After this many failures in a row a route rests; then one request at a time probes it, and the others see it rest.
 FAILURES_TO_OPEN = 3
 OPEN_FOR_US = 30_000_000
 #: Causes that say something about the route's health; a caller's own bad request does not.
@@ -33,6 +35,17 @@ def read_observations(sql: Sql, tenant: str, now_us: int) -> dict[str, Observati
         assert isinstance(open_until_us, int)
         found[route] = Observation(samples, ratio_ppm, failures, open_until_us > now_us)
     return found
+
+
+def claim_probe(sql: Sql, tenant: str, route: str, observed: Observation, now_us: int) -> None:
+    """Let this request alone probe a route whose rest is over: it rests for all others until the probe has ended.
+
+    A probe that never tells how it ended (its client left) holds no longer than a rest. Nothing for a healthy route.
+    """
+    if observed.failures >= FAILURES_TO_OPEN:
+        sql.execute(
+            "UPDATE estimate SET open_until_us = ? WHERE tenant = ? AND route = ?", now_us + OPEN_FOR_US, tenant, route
+        )
 
 
 def seen_ratio_ppm(planned_us: int, seen_us: int) -> int:
@@ -57,6 +70,15 @@ def record_answer(sql: Sql, tenant: str, route: str, planned_us: int, seen_us: i
     )
 
 
+def record_life(sql: Sql, tenant: str, route: str) -> None:
+    """Close the breaker of a route that answered, where nothing is to be learned of its time: the client left."""
+    sql.execute(
+        "UPDATE estimate SET failures = 0, open_until_us = 0 WHERE tenant = ? AND route = ? AND failures > 0",
+        tenant,
+        route,
+    )
+
+
 def record_failure(sql: Sql, tenant: str, route: str, now_us: int) -> None:
     """Count a failed attempt, and open the breaker of a route that failed too often in a row."""
     sql.execute(
@@ -69,3 +91,17 @@ def record_failure(sql: Sql, tenant: str, route: str, now_us: int) -> None:
         FAILURES_TO_OPEN,
         now_us + OPEN_FOR_US,
     )
+
+
+def record_rest(sql: Sql, tenant: str, routes: Sequence[str], until_us: int) -> None:
+    """Let routes rest until a time that is known (UTC, microseconds), whatever they have answered so far."""
+    for route in routes:
+        sql.execute(
+            """INSERT INTO estimate (tenant, route, samples, ratio_ppm, failures, open_until_us)
+               VALUES (?, ?, 0, ?, 0, ?)
+               ON CONFLICT (tenant, route) DO UPDATE SET open_until_us = excluded.open_until_us""",
+            tenant,
+            route,
+            MILLION,
+            until_us,
+        )

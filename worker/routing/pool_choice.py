@@ -21,7 +21,7 @@ def pools_of(catalogue: CompiledCatalogue, priority: str) -> list[dict[str, Any]
     best: dict[str, int] = {}
     for route in catalogue.routes:
         barred = route.risk_ppm > weights.max_risk_ppm or (weights.private_only and not route.private)
-        if route.pool not in weights.pools or barred:
+        if route.pool not in weights.pools or barred or "chat" not in route.capabilities:
             continue
         cost = -(-(route.input_price + route.output_price) * REFERENCE_TOKENS // _MILLION)
         total = (

@@ -14,12 +14,19 @@ from typing import Any
 from worker.routing.catalogue_codec import read_value
 from worker.routing.labels import Label
 
+#: OpenAI's endpoints that a provider may serve. A model's capability of the same name says that it suits one; whatever
+#: chats suits `responses` too, where the provider serves it.
+CHAT, RESPONSES, EMBEDDINGS = "chat", "responses", "embeddings"
+ENDPOINTS = frozenset({CHAT, RESPONSES, EMBEDDINGS})
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
     """Who serves. `tier_factor_ppm`, by complexity: how many times worse a better-tier route must be to lose to it.
 
     `template_options`: it takes `chat_template_kwargs`, as vLLM and its kin do; others refuse members they don't know.
+    `endpoints`: which of OpenAI's endpoints it serves, of ENDPOINTS. `preferences`: it routes further by itself and
+    takes OpenRouter's member `provider`, by which the client says how.
     """
 
     id: str
@@ -30,6 +37,8 @@ class Provider:
     default_base_url: str
     simulated: bool = False
     template_options: bool = False
+    endpoints: tuple[str, ...] = (CHAT,)
+    preferences: bool = False
 
 
 @dataclass(frozen=True, slots=True)

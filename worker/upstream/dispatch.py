@@ -9,22 +9,20 @@ from typing import Any
 import httpx
 
 from worker.errors import CallerError, HarpoonError, MalformedRequest
-from worker.ports import Transport
+from worker.ports import NotSent, NotSentInTime, Transport
 from worker.routing.catalogue import Route
+from worker.routing.tables import CHAT
 from worker.strict_json import JsonLimits, parse_json
-from worker.upstream import attempts
+from worker.upstream import attempts, error_map
+from worker.upstream.ai_gateway import NO_OPTIONS, GatewayOptions, answered_headers
 from worker.upstream.http_request import build_request
 from worker.upstream.providers import ProviderAccess
-from worker.upstream.relay import is_error, opening_event
-from worker.upstream.wire import conform_answer
+from worker.upstream.relay import MAX_EVENT_BYTES, opening_event
+from worker.upstream.wires import CHAT_WIRE, Wire
 
-#: Statuses that say "not now" or "not here": another route may do better.
-_ELSEWHERE = frozenset({404, 408, 409, 429, 498, 500, 502, 503, 504, 529})
-_KEY_TROUBLE = frozenset({401, 402, 403})
 _EVENT_STREAM = "text/event-stream"
-_TOO_MANY_REQUESTS = 429
-#: A provider that asks for more patience than this is not waited for: its word is passed on as this many seconds.
-MAX_RETRY_AFTER_S = 60
+#: Longer values of a header say nothing worth reading.
+_MAX_HEADER_CHARACTERS = 64
 
 
 class ProviderRejected(CallerError):
@@ -37,7 +35,7 @@ class ProviderRejected(CallerError):
 class UpstreamLimits:
     """Bounds of one upstream call.
 
-    `max_error_bytes`: of a refusal's body, and of what is kept of a stream before it counts as an answer.
+    `max_error_bytes`: of a refusal's body.
     """
 
     connect_timeout_us: int = 10_000_000
@@ -50,8 +48,9 @@ class UpstreamLimits:
 class Reply:
     """How an attempt ended, with what came of it: a plain answer, an open stream, or the provider's refusal.
 
-    `first`: the bytes of the stream that were read to know that it is an answer. `retry_after_s`: after a 429, how long
-    the provider wants to be left alone.
+    `first`: the bytes of the stream that were read to know that it is an answer. `retry_after`: a refusal's header,
+    as it came; `retry_after_s` is what a client is told. `told`: headers of an AI Gateway for the client.
+    `words`: a refusal's own, bounded.
     """
 
     ended: attempts.Ended
@@ -62,7 +61,10 @@ class Reply:
     first: bytes = b""
     response: httpx.Response | None = None
     rejection: HarpoonError | None = None
-    retry_after_s: int = 0
+    retry_after: str = ""
+    retry_after_s: int = 1
+    told: tuple[tuple[bytes, bytes], ...] = ()
+    words: str = ""
 
     async def aclose(self) -> None:
         """Close the upstream connection; harmless when it is closed already."""
@@ -79,28 +81,56 @@ class Dispatcher:
         self._access = access
         self._limits = limits
         self._answer_limits = JsonLimits(max_bytes=limits.max_answer_bytes)
+        self._prefixes = {name: one.model_prefix for name, one in access.items() if one.model_prefix}
 
-    async def send(self, route: Route, body: bytes, *, stream: bool) -> Reply:
-        """Call `route` with `body`. Raises nothing for what a provider or the network does; may be cancelled."""
+    def spoken(self, route: Route, wire: Wire) -> Route:
+        """`route` under the model id that its provider wants to hear where it is called."""
+        if route.provider not in self._prefixes or wire.endpoint != CHAT:
+            return route
+        return route._replace(served_id=self._prefixes[route.provider] + route.served_id)
+
+    async def send(
+        self,
+        route: Route,
+        body: bytes,
+        *,
+        stream: bool,
+        wire: Wire = CHAT_WIRE,
+        options: GatewayOptions = NO_OPTIONS,
+        leave_no_trace: bool = False,
+    ) -> Reply:
+        """Call `route` with `body`. Raises nothing for what a provider or the network does; may be cancelled.
+
+        Args: options: what goes along if an AI Gateway stands between, which `leave_no_trace` forbids to keep or log.
+        """
         access = self._access[route.provider]
+        headers = access.headers_for(route.pool)
+        if access.is_through_gateway:
+            headers = httpx.Headers([*headers.raw, *options.headers(leave_no_trace)])
         request = build_request(
             "POST",
-            access.chat_url,
-            access.headers_for(route.pool),
+            access.urls[wire.endpoint],
+            headers,
             body,
             connect_timeout_s=self._limits.connect_timeout_us / 1_000_000,
             read_timeout_s=(access.silence_timeout_us or self._limits.silence_timeout_us) / 1_000_000,
         )
         try:
             response = await self._transport.handle_async_request(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
+        except (NotSent, NotSentInTime):
             return _failed(attempts.CONNECT, unbilled=True)
         except httpx.TransportError as problem:
             return _failed(_cause(problem), unbilled=False)
         try:
             if response.status_code != 200:
-                return await self._refused(response)
-            return await (self._open_stream(response) if stream else self._read_answer(response))
+                reply = await self._refused(response, access)
+            elif stream:
+                reply = await self._open_stream(response, wire)
+            else:
+                reply = await self._read_answer(response, wire)
+            if access.is_through_gateway:
+                reply.told = answered_headers(response.headers)
+            return reply
         except httpx.TransportError as problem:
             await response.aclose()
             return _failed(_cause(problem), unbilled=False, status=response.status_code)
@@ -108,19 +138,17 @@ class Dispatcher:
             await response.aclose()
             raise
 
-    async def probe(self, provider: str, timeout_us: int) -> int:
-        """The HTTP status that `provider` answers GET <base>/models with, for nothing; 0 = no answer."""
+    async def probe(self, provider: str, timeout_us: int) -> httpx.Response | None:
+        """What `provider` answers GET <base>/models with, for nothing, to be closed; None = no answer."""
         access = self._access[provider]
         timeout_s = timeout_us / 1_000_000
         request = build_request(
             "GET", access.models_url, access.headers, b"", connect_timeout_s=timeout_s, read_timeout_s=timeout_s
         )
         try:
-            response = await self._transport.handle_async_request(request)
+            return await self._transport.handle_async_request(request)
         except httpx.TransportError:
-            return 0
-        await response.aclose()
-        return response.status_code
+            return None
 
     async def _read(self, response: httpx.Response, most: int) -> bytes | None:
         chunks, size = [], 0
@@ -133,7 +161,7 @@ class Dispatcher:
         await response.aclose()
         return b"".join(chunks)
 
-    async def _read_answer(self, response: httpx.Response) -> Reply:
+    async def _read_answer(self, response: httpx.Response, wire: Wire) -> Reply:
         body = await self._read(response, self._limits.max_answer_bytes)
         if body is None:
             return _failed(attempts.MALFORMED, unbilled=False, status=200)
@@ -141,12 +169,12 @@ class Dispatcher:
             answer = parse_json(body, self._answer_limits)
             if not isinstance(answer, dict):
                 raise MalformedRequest("the provider's answer is not an object")
-            changed = conform_answer(answer)
+            changed = wire.conform(answer)
         except HarpoonError:
             return _failed(attempts.MALFORMED, unbilled=False, status=200)
         return Reply(attempts.Ended(attempts.OK, unbilled=False), 200, answer, b"" if changed else body)
 
-    async def _open_stream(self, response: httpx.Response) -> Reply:
+    async def _open_stream(self, response: httpx.Response, wire: Wire) -> Reply:
         """A stream counts as an answer once its first event is here and reports no error."""
         kind = response.headers.get("content-type", "")
         if not kind.startswith(_EVENT_STREAM):
@@ -155,42 +183,47 @@ class Dispatcher:
         stream = aiter(_stream_of(response))
         first = await anext(stream, None)
         # Nearly every stream opens with a chunk like this; only the others are looked into.
-        if first is None or not first.startswith(b"data: {") or b"\n\n" not in first or b'"error"' in first:
-            first, cause = await self._read_opening(stream, first)
+        if (
+            first is None
+            or not first.startswith(b"data: {")
+            or first.find(b"}\n\n") != first.find(b"\n\n") - 1
+            or b'"error"' in first
+        ):
+            first, cause = await self._read_opening(stream, first, wire)
             if cause != attempts.OK:
                 await response.aclose()
                 return _failed(cause, unbilled=cause == attempts.STATUS, status=200)
         return Reply(attempts.Ended(attempts.OK, unbilled=False), 200, stream=stream, first=first, response=response)
 
-    async def _read_opening(self, stream: AsyncIterator[bytes], chunk: bytes | None) -> tuple[bytes, str]:
+    async def _read_opening(self, stream: AsyncIterator[bytes], chunk: bytes | None, wire: Wire) -> tuple[bytes, str]:
         """All bytes up to the end of the first event, comments included, and what they say of the attempt."""
         data = b""
         while chunk is not None:
             data += chunk
-            payload = opening_event(data)
+            payload = opening_event(data) if b"\n" in chunk or b"\r" in chunk else None
             if payload is not None:
-                return data, attempts.STATUS if is_error(payload) else attempts.OK
-            if len(data) > self._limits.max_error_bytes:
-                return data, attempts.OK
+                return data, _cause_of_opening(payload, wire)
+            if len(data) > MAX_EVENT_BYTES:
+                return data, attempts.MALFORMED
             chunk = await anext(stream, None)
         # The last event may lack its empty line.
         payload = opening_event(data + b"\n\n")
         if payload is None:
             return data, attempts.BROKEN
-        return data, attempts.STATUS if is_error(payload) else attempts.OK
+        return data, _cause_of_opening(payload, wire) if _is_json(payload) else attempts.BROKEN
 
-    async def _refused(self, response: httpx.Response) -> Reply:
+    async def _refused(self, response: httpx.Response, access: ProviderAccess) -> Reply:
         status = response.status_code
         body = await self._read(response, self._limits.max_error_bytes)
-        if status in _KEY_TROUBLE:
-            return _failed(attempts.KEY_REFUSED, unbilled=True, status=status)
-        if status in _ELSEWHERE or not 400 <= status < 500:
-            reply = _failed(attempts.STATUS, unbilled=True, status=status)
-            if status == _TOO_MANY_REQUESTS:
-                reply.retry_after_s = _retry_after_s(response.headers.get("retry-after", ""))
-            return reply
-        reply = _failed(attempts.REJECTED, unbilled=True, status=status)
-        reply.rejection = ProviderRejected(_message(body or b""))
+        refused = error_map.read_refusal(
+            access.provider, status, body or b"", through_gateway=access.is_through_gateway
+        )
+        cause, may_repeat = error_map.CAUSES[refused.meaning]
+        reply = Reply(attempts.Ended(cause, True, 0 if may_repeat else None), status, words=refused.words)
+        if cause in (attempts.REJECTED, attempts.UNFIT):
+            reply.rejection = ProviderRejected(_message(refused.words))
+        else:
+            reply.retry_after = response.headers.get("retry-after", "")[:_MAX_HEADER_CHARACTERS]
         return reply
 
 
@@ -198,10 +231,20 @@ def _failed(cause: str, *, unbilled: bool, status: int = 0) -> Reply:
     return Reply(attempts.Ended(cause, unbilled), status)
 
 
-def _retry_after_s(value: str) -> int:
-    """Seconds of a Retry-After header (RFC 9110 section 10.2.3), bounded; one second for a date, or for nothing."""
-    is_count = value.isascii() and value.isdigit()
-    return min(int(value[:9]), MAX_RETRY_AFTER_S) if is_count else 1
+def _cause_of_opening(payload: bytes, wire: Wire) -> str:
+    """What a stream's first event says of the attempt; a stream that is over at once, or no JSON, is no answer."""
+    if not payload.startswith(b"{") or not payload.endswith(b"}"):
+        return attempts.MALFORMED
+    return attempts.STATUS if wire.is_error(payload) else attempts.OK
+
+
+def _is_json(payload: bytes) -> bool:
+    """Whether an event that lacks its empty line is whole all the same."""
+    try:
+        parse_json(payload)
+    except HarpoonError:
+        return payload == b"[DONE]"
+    return True
 
 
 def _cause(problem: httpx.TransportError) -> str:
@@ -214,14 +257,6 @@ def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
     return stream
 
 
-def _message(body: bytes) -> str:
-    """The provider's own words on what is wrong with the request, bounded, or a general sentence."""
-    try:
-        plain = parse_json(body)
-    except HarpoonError:
-        plain = None
-    error = plain.get("error") if isinstance(plain, dict) else None
-    message = error.get("message") if isinstance(error, dict) else None
-    if isinstance(message, str) and message:
-        return f"the provider refused the request: {message[:500]}"
-    return "the provider refused the request as malformed"
+def _message(words: str) -> str:
+    """The provider's own words on what is wrong with the request, or a general sentence."""
+    return f"the provider refused the request: {words}" if words else "the provider refused the request as malformed"

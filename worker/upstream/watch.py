@@ -39,7 +39,8 @@ _SERVER_ERROR_FROM = 500
 class Sighting:
     """All that is known of one provider. Times are UTC microseconds, 0 = never; `probing_us`: a probe is under way.
 
-    `failed_in_a_row` counts calls since the last answer; `cause` and `status` are of the last failure.
+    `failed_in_a_row` counts calls since the last answer; `cause` and `status` are of the last failure; `listed` is what
+    the last probe found to be served, empty = it didn't say.
     """
 
     answered: int = 0
@@ -53,6 +54,7 @@ class Sighting:
     probe_status: int = 0
     probed_us: int = 0
     probing_us: int = 0
+    listed: frozenset[str] = frozenset()
 
     @property
     def is_down(self) -> bool:
@@ -116,14 +118,14 @@ class ProviderWatch:
                 seen.failed_us = at_us
                 seen.cause, seen.status = attempt.cause, attempt.status
 
-    def probed(self, provider: str, status: int, now_us: int) -> None:
-        """A probe ended with this HTTP status, 0 = no answer."""
+    def probed(self, provider: str, status: int, now_us: int, listed: frozenset[str] = frozenset()) -> None:
+        """A probe ended with this HTTP status, 0 = no answer, and these models."""
         seen = self.of(provider)
         found, earlier = _finding(status), seen.probe
         if found == REACHED and earlier not in ("", REACHED):
             # What the calls met, the earlier probe met too: it is over.
             seen.failed_in_a_row = 0
-        seen.probe = found
+        seen.probe, seen.listed = found, listed
         seen.probe_status, seen.probed_us, seen.probing_us = status, now_us, 0
 
     def all_down(self, providers: Iterable[str]) -> bool:

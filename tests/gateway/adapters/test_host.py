@@ -49,3 +49,13 @@ def test_identifiers_are_prefixed_and_never_repeat() -> None:
     made = [ids.new("dec") for _ in range(1000)]
     assert all(re.fullmatch(r"dec_[0-9a-f]{32}", identifier) for identifier in made)
     assert len(set(made)) == 1000
+
+
+async def test_a_sleep_ends_and_a_callback_comes_unless_it_is_called_off() -> None:
+    clock, called = SystemClock(), asyncio.Event()
+    clock.call_later(0, lambda: pytest.fail("it was called off")).cancel()
+    clock.call_later(1_000, called.set)
+    before_us = clock.monotonic_us()
+    await clock.sleep(2_000)
+    assert clock.monotonic_us() > before_us
+    await called.wait()

@@ -23,7 +23,9 @@ _BLOCK = re.compile(r"(^```console\n)(.*?)(^```$)", re.MULTILINE | re.DOTALL)
 #: What is never the same twice, and what stands for it when two runs are compared.
 _MASKS = (
     (re.compile(r"dec_[0-9a-f]{32}"), "dec_#"),
+    (re.compile(r"cov-[0-9a-f]{8}"), "cov-#"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "digest#"),
+    (re.compile(r"key_[0-9a-f]{24}(_[0-9a-f]{64})?"), "key_#"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "time#"),
     (re.compile(r"\d+\.\d\d s, first words after \d+\.\d\d s"), "seconds#"),
     (re.compile(r"\b\d+(?:\.\d+)? ms\b"), "ms#"),

@@ -12,8 +12,18 @@ import pytest
 from tests.gateway.commands.command_kit import RUN_S, invoke, run
 from tests.serving import HARPOON, environment
 from worker.covenant.reader import read_covenant
+from worker.covenant.served import served_policy
+from worker.errors import UnreadableCovenant
 
 DEV = Path(__file__).parents[2] / "data" / "covenants_dev.jsonl"
+
+
+def is_refused(text: str) -> bool:
+    try:
+        served_policy(read_covenant(text), False)
+    except UnreadableCovenant:
+        return True
+    return False
 
 
 def test_covenants_come_back_in_the_fields_of_the_data_set() -> None:
@@ -24,7 +34,7 @@ def test_covenants_come_back_in_the_fields_of_the_data_set() -> None:
     answers = [json.loads(line) for line in by_name.stdout.splitlines()]
     assert len(answers) == len(given) == 60
     for line, answer in zip(given, answers, strict=True):
-        assert list(answer) == [*line, "parsed"]
+        assert list(answer) == [*line, "parsed", *(["refusal"] if is_refused(line["text"]) else [])]
         assert {name: answer[name] for name in line} == line
         assert list(answer["parsed"]) == list(line["expected"])
         assert answer["parsed"] == read_covenant(line["text"]).to_fields()

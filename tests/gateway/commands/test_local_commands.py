@@ -111,8 +111,8 @@ def test_route_offline_decides_without_a_server() -> None:
     assert found["selected"].startswith("simulator/")
     table = invoke("route", "--offline", "What is a vGPU?").stdout
     for words in (
-        "chosen",
-        "admissible",
+        "selected",
+        "admitted",
         "RISK_BOUND_EXCEEDED",
         "choice",
         "why",

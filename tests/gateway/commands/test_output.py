@@ -83,7 +83,7 @@ def test_the_version_is_told() -> None:
 def test_completion_is_offered() -> None:
     given = environment(_HARPOON_COMPLETE="complete_bash", COMP_WORDS="harpoon cov", COMP_CWORD="1")
     done = subprocess.run([str(HARPOON)], env=given, capture_output=True, text=True, timeout=RUN_S)
-    assert done.stdout.split() == ["covenant"]
+    assert done.stdout.split() == ["covenant", "covenants"]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_nobody_there_is_said_with_what_to_do(command: str) -> None:
             assert (batch.stdout, batch.stderr.count("nothing answers")) == ("", 1)
         if command == "report":
             assert "--from" in result.stderr
-    told(invoke(command, *ARGUMENTS.get(command, []), "--url", "no url"), 2, "connection")
+    told(invoke(command, *ARGUMENTS.get(command, []), "--url", "no url"), 2, "no url", "http://")
 
 
 STRANGERS: list[Answer] = [
@@ -114,7 +114,7 @@ def test_route_explains_what_a_request_would_meet(url: str) -> None:
     before = len(listed(url, "--limit", "100"))
     result = invoke("route", QUESTIONS[0], "--url", url)
     assert result.exit_code == 0
-    for words in ("chosen", "admissible", "RISK_BOUND_EXCEEDED", "choice", "why", "where it would turn"):
+    for words in ("selected", "admitted", "RISK_BOUND_EXCEEDED", "choice", "why", "where it would turn"):
         assert words in result.stdout
     found = json.loads(invoke("route", QUESTIONS[0], "--url", url, "--json").stdout)
     assert found["selected"].startswith("simulator/")
@@ -152,9 +152,9 @@ def test_decisions_are_listed_newest_first(url: str) -> None:
 def test_one_decision_is_shown_with_its_candidates(url: str) -> None:
     newest, answered, *_ = listed(url)
     text = invoke("decisions", answered["id"], "--url", url).stdout
-    for words in (answered["id"], "settled", "success", "chosen", answered["selected"], "RISK_BOUND_EXCEEDED"):
+    for words in (answered["id"], "settled", "success", "selected", answered["selected"], "RISK_BOUND_EXCEEDED"):
         assert words in text
-    assert "refused" in invoke("decisions", newest["id"], "--url", url).stdout
+    assert "denied: nothing was sent" in invoke("decisions", newest["id"], "--url", url).stdout
     assert json.loads(invoke("decisions", answered["id"], "--json", "--url", url).stdout) == answered
     told(invoke("decisions", "dec_0", "--url", url), 2, "no decision of yours")
 
@@ -193,10 +193,14 @@ def test_a_report_is_the_same_from_a_server_and_from_an_export(url: str, tmp_pat
 def test_a_report_is_written_in_the_form_of_its_files_name(url: str, tmp_path: Path) -> None:
     for name, start in (("r.html", "<!DOCTYPE html>"), ("r.json", "{"), ("r.md", "# Harpoon"), ("r", "# Harpoon")):
         result = invoke("report", "--url", url, "--output", str(tmp_path / name))
-        assert (result.exit_code, result.stdout) == (0, "")
+        form = {".html": "html", ".json": "json"}.get(Path(name).suffix, "md")
+        assert (result.exit_code, result.stdout) == (0, f"wrote {tmp_path / name}: {form} report of 4 requests\n")
         assert (tmp_path / name).read_text().startswith(start)
     ElementTree.fromstring((tmp_path / "r.html").read_text().removeprefix("<!DOCTYPE html>\n"))
     told(invoke("report", "--url", url, "--output", str(tmp_path / "no" / "r.md")), 2, "can't be written")
+    told(invoke("report", "--url", url, "--output", str(tmp_path / "r.pdf")), 2, ".pdf", ".html", "--format")
+    assert not (tmp_path / "r.pdf").exists()
+    assert invoke("report", "--url", url, "--format", "md", "--output", str(tmp_path / "r.txt")).exit_code == 0
 
 
 def test_a_report_says_what_it_can_not_do(url: str, tmp_path: Path) -> None:

@@ -69,14 +69,14 @@ def test_simulated_figures_are_called_simulated_in_every_form() -> None:
 def test_markdown_holds_the_figures() -> None:
     text = to_markdown(summary_of(ten_facts()))
     for row in (
-        "| success rate | at least 99.9 % | 60 % | 5 | not enough data |",
+        "| success rate: at least 99.9 % | 60 % (n = 5) | not enough data |",
         "| on the baseline, n = 4 | $0.0106 |",
         "| charged, n = 4 | $0.000181 |",
-        "| saving | 98.2924 % |",
-        "| whole request | 3 | 1100.001 ms | 700 ms | 2000 ms | 2000 ms |",
+        "| saving | 98.29 % |",
+        "| whole request | 3 | 1101 ms | 700 ms | 2000 ms | 2000 ms |",
         "| budget of one request (mean) | 2 | 30 % | 50 % |",
         "| COST_BOUND_EXCEEDED | 1 |",
-        "| groq/llama-3.1-8b-instruct@serverless | 4 | 2 | $0.000037 | 650.001 ms |",
+        "| groq/llama-3.1-8b-instruct@serverless | 4 | 2 | $0.000037 | 651 ms |",
     ):
         assert row in text, row
     assert "1 of the compared were decided under another catalogue" in text
@@ -139,10 +139,12 @@ def test_widths_always_add_up_and_keep_the_order(values: list[int]) -> None:
     ("made", "text"),
     [
         (percent(999_500), "99.95 %"),
-        (percent(-425_197), "-42.5197 %"),
+        (percent(-425_197), "-42.52 %"),
         (percent(None), "-"),
-        (milliseconds(843_600), "843.6 ms"),
-        (milliseconds(1), "0.001 ms"),
+        (milliseconds(843_600), "844 ms"),
+        (milliseconds(99_910), "100 ms"),
+        (milliseconds(3_499), "3.5 ms"),
+        (milliseconds(1), "0.1 ms"),
         (dollars(-54), "-$0.000054"),
         (dollars(0), "$0"),
     ],

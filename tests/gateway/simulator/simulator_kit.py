@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -38,6 +39,9 @@ class StillClock:
 
     def timeout(self, delay_us: int) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(delay_us / 1_000_000)
+
+    def call_later(self, delay_us: int, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_us / 1_000_000, callback)
 
     async def sleep(self, delay_us: int) -> None:
         self.slept_us.append(delay_us)

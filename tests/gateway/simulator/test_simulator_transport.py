@@ -91,7 +91,7 @@ async def test_models_and_health_are_told(door: str) -> None:
         ("GET", "/v1/chat/completions", b"", 405),
         ("POST", "/v1/models", b"{}", 405),
         ("GET", "/v1/models/none", b"", 404),
-        ("GET", "/v1/embeddings", b"", 404),
+        ("GET", "/v1/images", b"", 404),
     ],
 )
 async def test_what_cannot_be_served_gets_an_error_body(

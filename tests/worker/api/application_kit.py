@@ -101,7 +101,10 @@ class Application:
 
 @contextlib.asynccontextmanager
 async def application(
-    request_us: int = 60_000_000, last_send_us: int = 10_000_000, **settings: str
+    request_us: int = 60_000_000,
+    last_send_us: int = 10_000_000,
+    upstream: UpstreamLimits | None = None,
+    **settings: str,
 ) -> AsyncIterator[Application]:
     """The application under `settings`; open to everyone unless they name tokens."""
     configuration = read_configuration({"HARPOON_OPEN": "1", **settings})
@@ -118,13 +121,15 @@ async def application(
     transport = ProviderTransport(simulator=SimulatorTransport(simulator))
     services = Services(
         mediator=mediator,
-        dispatcher=Dispatcher(transport, configuration.access, UpstreamLimits()),
+        dispatcher=Dispatcher(transport, configuration.access, upstream or UpstreamLimits()),
         scorer=ReferenceScorer(),
         clock=clock,
         ids=SystemIds(),
         catalogue=configuration.catalogue,
         configured=configuration.configured,
         keyring=configuration.keyring(),
+        admin_digest=configuration.admin_digest,
+        guard=configuration.guard,
         limits=replace(configuration.limits, request_us=request_us, last_send_us=last_send_us),
     )
     harness = Application(create_app(services), database, mediator, clock)

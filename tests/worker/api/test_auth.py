@@ -68,6 +68,14 @@ def test_an_operator_cannot_hand_out_a_token_that_no_header_carries() -> None:
         Keyring.from_tokens(["hk_acme_geheimnisß"], open_access=False)
 
 
+def test_an_operator_cannot_make_the_administrator_a_tenant() -> None:
+    token = "hk_admin_0123456789abcdef01234567"
+    with pytest.raises(SettingsError) as raised:
+        Keyring.from_tokens(["hk_a_b", token], open_access=False)
+    assert "HARPOON_ADMIN_TOKEN" in raised.value.message
+    assert token not in raised.value.message
+
+
 @pytest.fixture
 def keyring() -> Keyring:
     return Keyring.from_tokens(TOKENS, open_access=True)

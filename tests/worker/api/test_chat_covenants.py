@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import httpx
@@ -186,7 +187,9 @@ async def test_a_covenants_budget_ends_with_it(harpoon: Application) -> None:
     statuses = [answer.status_code for answer in found]
     assert set(statuses) == {200, 402}
     refused = next(answer for answer in found if answer.status_code == 402)
-    assert "COST_BOUND_EXCEEDED: covenant" in refused.json()["error"]["message"]
+    message = refused.json()["error"]["message"]
+    assert "COST_BOUND_EXCEEDED: covenant" in message
+    assert re.search(f"the stored covenant {covenant_id} has \\$0\\.[0-9]+ left", message)
     assert refused.headers["x-harpoon-policy"] == "priority=balanced; budget_usd=0.0002"
     assert (await harpoon.client.get(f"{URL}/{covenant_id}")).json()["budget"]["reserved_usd_micros"] == 0
     assert (await chat(harpoon, ask())).status_code == 200

@@ -91,6 +91,30 @@ async def test_its_limits_come_in_every_spelling(harpoon: Application, limits: d
     }
 
 
+@pytest.mark.parametrize("name", ["text", "covenant"])
+async def test_its_words_are_enough(harpoon: Application, name: str) -> None:
+    value = await created(harpoon, **{name: "$2 budget, 30s timeout"})
+    assert (value["title"], value["intent"], value["covenant"]) == (None, None, "$2 budget, 30s timeout")
+    assert (value["policy"]["budget_usd"], value["policy"]["deadline_s"]) == (2, 30)
+    assert value["warnings"] == []
+
+
+async def test_an_intent_that_names_an_amount_sets_no_limit_and_that_is_said(harpoon: Application) -> None:
+    value = await created(harpoon, intent="Translate the manual for under $0.00001")
+    assert value["policy"]["budget_usd"] is None
+    (warning,) = value["warnings"]
+    assert "an intent sets no limit" in warning
+    assert "$0.00001" in warning
+    for quiet in ({"intent": "Plan a trip"}, {"intent": "under $2", "covenant": "$2"}, {"intent": "$2 " * 1_000}):
+        assert (await created(harpoon, **quiet))["warnings"] == []
+
+
+async def test_small_amounts_are_written_out(harpoon: Application) -> None:
+    answer = await harpoon.client.post(URL, json={"covenant": "at most $0.00001"})
+    assert '"budget_usd":0.00001,' in answer.text
+    assert "e-0" not in answer.text
+
+
 MALFORMED: list[tuple[str, Any, int]] = [
     ("no object", [], 400),
     ("nothing", {}, 400),
@@ -107,6 +131,9 @@ MALFORMED: list[tuple[str, Any, int]] = [
     ("repositories that are no list", {"title": "x", "reality_state": {"repositories": {}}}, 400),
     ("metadata that is a list", {"title": "x", "metadata": []}, 400),
     ("too much", {"title": "x", "description": "x" * MAX_DOCUMENT_BYTES}, 400),
+    ("a text that is a number", {"text": 2}, 400),
+    ("a covenant that is nothing", {"covenant": None, "description": "x"}, 400),
+    ("limits as text and as words", {"text": "$2", "covenant": "$2"}, 422),
     ("limits twice", {"title": "x", "covenant": {"cost": 1}, "constraints": {"cost": 1}}, 422),
     ("constraints that are words", {"title": "x", "constraints": "$2"}, 422),
     ("a limit nobody has", {"title": "x", "constraints": {"colour": 1}}, 422),

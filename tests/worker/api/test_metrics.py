@@ -52,6 +52,7 @@ async def test_the_names_are_those_of_the_documentation(harpoon: Application) ->
         "harpoon_tokens",
         "harpoon_cost_usd",
         "harpoon_denials",
+        "harpoon_limited",
         "harpoon_classified",
     }
     for family in families.values():

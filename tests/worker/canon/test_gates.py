@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from tests.worker.decision_kit import CATALOGUE, weights
 from worker.canon import codes
 from worker.canon.codes import DENIAL_REASON_CODES, INVARIANT_IDS, Denial, denial_from_text
-from worker.canon.gates import Bounds, Funds, bounds_of, judge, judge_all, success_floor_ppm
+from worker.canon.gates import (
+    FULFILLED,
+    Bounds,
+    Funds,
+    bounds_of,
+    guardrail_denials,
+    judge,
+    judge_all,
+    success_floor_ppm,
+)
 from worker.covenant.policy import QUALITIES, Policy
 from worker.routing.candidates import Candidate, Load, Observation, build_candidates
 from worker.routing.catalogue import QualityFloors, compile_catalogue
@@ -27,6 +36,7 @@ LOAD = Load(
     complexity="simple",
     needs=frozenset({"chat"}),
 )
+GUARDRAILS = ("GUARDRAIL_INJECTION", "GUARDRAIL_PERSONAL_DATA", "GUARDRAIL_REDACTION")
 BOUNDS = Bounds(
     policy=Policy(),
     weights=weights(max_risk_ppm=5_000),
@@ -83,6 +93,9 @@ def test_the_seven_codes_are_frozen_on_the_wire() -> None:
 def test_the_invariants_are_frozen_on_the_wire() -> None:
     assert INVARIANT_IDS == (
         "CONTEXT_WINDOW",
+        "GUARDRAIL_INJECTION",
+        "GUARDRAIL_PERSONAL_DATA",
+        "GUARDRAIL_REDACTION",
         "MODEL_CAPABILITY",
         "POLICY_DEADLINE",
         "POLICY_REQUIREMENT",
@@ -148,6 +161,13 @@ DENIED: dict[str, tuple[Scene, Denial]] = {
         Scene(bounds=policy(deadline_us=109_999)),
         Denial("INVARIANT_VIOLATION", "POLICY_DEADLINE", 109_999, 110_000),
     ),
+    **{
+        f"a guardrail, {invariant}": (
+            Scene(bounds={"guardrails": guardrail_denials((f"{invariant}:100:140",))}),
+            Denial("INVARIANT_VIOLATION", invariant, 100, 140),
+        )
+        for invariant in GUARDRAILS
+    },
     "a requirement nobody attests": (
         Scene(bounds=policy(requirements=("gdpr", "hipaa"))),
         Denial("INVARIANT_VIOLATION", "POLICY_REQUIREMENT", 0, 0),
@@ -217,6 +237,9 @@ PASSED: dict[str, Scene] = {
     "an answer as long as the model gives": Scene(load={"max_output_tokens": 100}),
     "all that the model can do": Scene(load={"needs": frozenset({"chat", "json"})}),
     "a deadline met exactly": Scene(bounds=policy(deadline_us=110_000)),
+    "a requirement that the gateway fulfils": Scene(
+        bounds={"fulfilled": FULFILLED, **policy(requirements=("gdpr", "redact_pii"))}
+    ),
     "a requirement attested": Scene(bounds=policy(requirements=("gdpr",))),
     "the country asked for": Scene(bounds=policy(residency=("EU",), residency_exclude=("FR",))),
     "an unknown place nobody asks about": Scene(route={"regions": frozenset()}),
@@ -241,6 +264,7 @@ def test_all_failing_gates_are_reported_in_the_order_of_the_codes() -> None:
             "max_price_per_mtok": 1,
             "configured": frozenset(),
             "catalogue_is_canon": False,
+            "guardrails": guardrail_denials(tuple(f"{invariant}:1:2" for invariant in GUARDRAILS)),
             **policy(deadline_us=1, requirements=("fips",), residency=("US",)),
         },
         candidate={"observation": Observation(0, 1_000_000, 9, True), "risk_ppm": 1_000_000, "success_ppm": 0},

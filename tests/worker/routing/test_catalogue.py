@@ -87,6 +87,7 @@ CONTRADICTIONS: dict[str, Catalogue] = {
     "unknown provider": replace(CATALOGUE, offers=(offer("gamma", 1),)),
     "unknown model": one_offer(model="n"),
     "unknown pool": one_offer(pools=("solo", "duo")),
+    "an endpoint that nobody knows": replace(CATALOGUE, providers=(provider("alpha", endpoints=("chat", "speech")),)),
     "a blank in an id": replace(CATALOGUE, providers=(provider("al pha"),)),
     "a comma in an id": replace(CATALOGUE, providers=(provider("al,pha"),)),
     "an empty id": replace(CATALOGUE, models=(replace(MODEL, id=""),)),
@@ -190,7 +191,7 @@ MALFORMED += [edited(("providers", 0, "tier_factor_ppm"), put(value)) for value 
 MALFORMED += [edited(("providers",), put(value)) for value in ({}, "alpha", [[]], [None])]
 MALFORMED += [edited(("weights",), put(value)) for value in ([], None, "balanced", {1: {}}, {"balanced": None})]
 # Only what has a default, and what a priority says of a pool, may be absent.
-OPTIONAL = ("simulated", "template_options", "labels", "solo")
+OPTIONAL = ("simulated", "template_options", "endpoints", "preferences", "labels", "solo")
 MALFORMED += [edited(path, drop) for path in EVERY_PATH if isinstance(path[-1], str) and path[-1] not in OPTIONAL]
 
 
@@ -236,9 +237,12 @@ def test_the_default_catalogue_says_when_and_where_its_prices_come_from() -> Non
 
 def test_the_default_catalogue_compiles_into_every_tier() -> None:
     compiled = compile_catalogue(DEFAULT_CATALOGUE)
-    providers = {"hosted-ai", "simulator", "native", "workers-ai", "groq", "openai"}
+    providers = {"hosted-ai", "simulator", "native", "workers-ai", "groq", "openai", "openrouter"}
     assert {route.provider for route in compiled.routes} == providers
-    assert len(compiled.by_name["auto"]) == len(compiled.routes)
+    # Vectors of different models can't be compared, so nobody but the caller chooses between those.
+    embedding = {at for at, route in enumerate(compiled.routes) if "embeddings" in route.capabilities}
+    assert set(compiled.by_name["auto"]) == set(range(len(compiled.routes))) - embedding
+    assert {compiled.routes[at].provider for at in embedding} == {"openai", "simulator", "workers-ai"}
     assert set(DEFAULT_CATALOGUE.weights) == set(PRIORITIES)
     factors = {item.id: item.tier_factor_ppm for item in DEFAULT_CATALOGUE.providers}
     for column in range(3):  # hosted.ai, then Groq, then OpenAI
@@ -250,3 +254,15 @@ def test_the_values_are_what_they_are_called() -> None:
     assert QualityFloors(3, 2, 1, 1) == replace(CATALOGUE.quality_floors, high_ppm=3, medium_ppm=2)
     assert Model("m", 1_000, 100, 1_000_000, ("chat", "json"), 1_700_000_000) == MODEL
     assert list(compile_catalogue(CATALOGUE).by_id) == [ALPHA, BETA]
+
+
+def test_a_route_has_the_endpoints_that_its_provider_and_its_model_have() -> None:
+    def capabilities(endpoints: tuple[str, ...], *model: str) -> frozenset[str]:
+        models = (replace(CATALOGUE.models[0], capabilities=model),)
+        only = replace(CATALOGUE, providers=(provider("alpha", endpoints=endpoints),), models=models)
+        return compile_catalogue(replace(only, offers=(offer("alpha", 1),))).routes[0].capabilities
+
+    assert capabilities(("chat",), "chat", "json") == {"chat", "json"}
+    assert capabilities(("chat", "responses"), "chat", "json") == {"chat", "json", "responses"}
+    assert capabilities(("chat", "responses", "embeddings"), "embeddings") == {"embeddings"}
+    assert capabilities(("chat",), "embeddings") == frozenset()

@@ -10,7 +10,7 @@ import pytest
 from worker.routing.catalogue import Route, compile_catalogue
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
 from worker.upstream import attempts
-from worker.upstream.attempts import AttemptLimits, Ended, Reserve, Send, attempt_flow
+from worker.upstream.attempts import AttemptLimits, Ended, Reserve, Send, Wait, attempt_flow
 
 _BY_ID = compile_catalogue(DEFAULT_CATALOGUE).by_id
 A = _BY_ID["hosted-ai/llama-3.1-8b-instruct@shared-4x"]
@@ -21,22 +21,28 @@ OK = Ended(attempts.OK, unbilled=False)
 REJECTED = Ended(attempts.REJECTED, unbilled=True)
 CONNECT = Ended(attempts.CONNECT, unbilled=True)
 STATUS = Ended(attempts.STATUS, unbilled=True)
+#: The provider says that it wants to be left alone for so long, or for good.
+SHORTLY, LATER, ABSENT = (Ended(attempts.STATUS, True, wait_us) for wait_us in (5_000_000, 5_000_001, None))
 KEY_REFUSED = Ended(attempts.KEY_REFUSED, unbilled=True)
 BROKEN = Ended(attempts.BROKEN, unbilled=False)
 TIMEOUT = Ended(attempts.TIMEOUT, unbilled=False)
 MALFORMED = Ended(attempts.MALFORMED, unbilled=False)
-OUTCOMES = (OK, REJECTED, CONNECT, STATUS, KEY_REFUSED, BROKEN, MALFORMED)
+OUTCOMES = (OK, REJECTED, CONNECT, STATUS, ABSENT, BROKEN, KEY_REFUSED)
 
 Step = tuple[str, Route, Ended | bool]
 
 
 def drive(
-    routes: list[Route], limits: AttemptLimits, outcomes: tuple[Ended, ...], grants: tuple[bool, ...]
+    routes: list[Route],
+    limits: AttemptLimits,
+    outcomes: tuple[Ended, ...],
+    grants: tuple[bool, ...],
+    has_time: bool = True,
 ) -> tuple[list[Step], Ended]:
     """The steps taken and the end; outcomes and grants are given in turn, the last one again and again."""
     flow = attempt_flow(routes, limits)
     steps: list[Step] = []
-    sends = reserves = 0
+    sends = reserves = waits = 0
     step = next(flow)
     try:
         while True:
@@ -45,6 +51,11 @@ def drive(
                 answer: Ended | bool = outcomes[min(sends, len(outcomes) - 1)]
                 sends += 1
                 steps.append(("send", step.route, answer))
+            elif isinstance(step, Wait):
+                waits += 1
+                assert step.retry == waits - 1
+                answer = has_time
+                steps.append(("wait", routes[0], answer))
             else:
                 answer = grants[min(reserves, len(grants) - 1)]
                 reserves += 1
@@ -92,6 +103,12 @@ def test_the_laws_of_every_run() -> None:
             assert route.id not in burnt
             if not ended.unbilled:
                 burnt.add(route.id)
+        # The same route is called again only after a wait, and only if that can be of use.
+        calls = [(at, *step[1:]) for at, step in enumerate(steps) if step[0] == "send"]
+        for (first, before, ended), (second, after, _) in pairwise(calls):
+            if before is after:
+                assert "wait" in [kind for kind, *_ in steps[first:second]]
+                assert ended not in (ABSENT, KEY_REFUSED)
         _holds_money_for_every_send(steps)
     assert runs > 50_000
 
@@ -102,7 +119,7 @@ def _holds_money_for_every_send(steps: list[Step]) -> None:
     for kind, route, answer in steps:
         if kind == "reserve":
             held = route if answer is True else None
-        else:
+        elif kind == "send":
             assert held is route, "sent without a reservation"
 
 
@@ -119,31 +136,43 @@ def walk(
     *outcomes: Ended,
     grants: tuple[bool, ...] = (True,),
     limits: AttemptLimits | None = None,
+    has_time: bool = True,
 ) -> list[str]:
-    """The run as words: the route for a send, `+` or `-` and the route for a reservation granted or refused."""
+    """The run as words: the route for a send, `+` or `-` and the route for a reservation granted or refused.
+
+    A wait is `~`, and `!` if there was no time for it.
+    """
     names = {A.id: "A", A2.id: "A2", B.id: "B"}
-    steps, _ = drive(routes, limits or AttemptLimits(), outcomes, grants)
-    return [("" if kind == "send" else "+" if answer else "-") + names[route.id] for kind, route, answer in steps]
+    steps, _ = drive(routes, limits or AttemptLimits(), outcomes, grants, has_time)
+    words = {("send", True): "", ("reserve", True): "+", ("reserve", False): "-"}
+    return [
+        ("~" if answer else "!") if kind == "wait" else words[kind, bool(answer)] + names[route.id]
+        for kind, route, answer in steps
+    ]
 
 
 STORIES: list[tuple[str, list[Route], tuple[Ended, ...], tuple[bool, ...], list[str]]] = [
     ("the first route answers", [A, B], (OK,), (True,), ["A"]),
     ("the request is refused", [A, B], (REJECTED,), (True,), ["A"]),
-    ("what never arrived is sent again", [A, B], (CONNECT, OK), (True,), ["A", "A"]),
-    ("a host that stays down is left", [A, B], (CONNECT, CONNECT, OK), (True,), ["A", "A", "+B", "B"]),
-    ("and so are the other routes of that provider", [A, A2, B], (CONNECT,), (True,), ["A", "A", "+B", "B"]),
-    ("unless there are no others", [A, A2], (CONNECT, CONNECT, OK), (True,), ["A", "A", "+A2", "A2"]),
+    ("what never arrived is sent again", [A, B], (CONNECT, OK), (True,), ["A", "~", "A"]),
+    ("a host that stays down is left", [A, B], (CONNECT, CONNECT, OK), (True,), ["A", "~", "A", "+B", "B"]),
+    ("and so are the other routes of that provider", [A, A2, B], (CONNECT,), (True,), ["A", "~", "A", "+B", "B"]),
+    ("unless there are no others", [A, A2], (CONNECT, CONNECT, OK), (True,), ["A", "~", "A", "+A2", "A2"]),
     ("a refused key says nothing of another provider", [A, A2, B], (KEY_REFUSED, OK), (True,), ["A", "+B", "B"]),
     ("an overloaded pool is left for the next pool", [A, A2, B], (STATUS, OK), (True,), ["A", "+A2", "A2"]),
     ("a broken answer is not asked for twice", [A], (BROKEN, OK), (True,), ["A"]),
     ("nor a malformed one", [A], (MALFORMED, OK), (True,), ["A"]),
     ("nor one that never came", [A], (TIMEOUT, OK), (True,), ["A"]),
     ("but another route may be", [A, B], (BROKEN, OK), (True,), ["A", "+B", "B"]),
-    ("alone, an overloaded route is asked again", [A], (STATUS, OK), (True,), ["A", "A"]),
+    ("alone, an overloaded route is asked again", [A], (STATUS, OK), (True,), ["A", "~", "A"]),
     ("a refused key is not tried again", [A], (KEY_REFUSED, OK), (True,), ["A"]),
     ("a hop that is too dear is not made", [A, B], (BROKEN,), (False,), ["A", "-B"]),
-    ("what was given up is reserved again first", [A, B], (STATUS, OK), (False, True), ["A", "-B", "+A", "A"]),
-    ("or not sent at all", [A, B], (STATUS, OK), (False, False), ["A", "-B", "-A"]),
+    ("what was given up is reserved again first", [A, B], (STATUS, OK), (False, True), ["A", "-B", "~", "+A", "A"]),
+    ("a provider that wants a moment gets it", [A], (SHORTLY, OK), (True,), ["A", "~", "A"]),
+    ("one that wants more is not asked again", [A], (LATER, OK), (True,), ["A"]),
+    ("nor one that has no such model", [A], (ABSENT, OK), (True,), ["A"]),
+    ("another route is asked at once all the same", [A, B], (LATER, OK), (True,), ["A", "+B", "B"]),
+    ("or not sent at all", [A, B], (STATUS, OK), (False, False), ["A", "-B", "~", "-A"]),
 ]
 
 
@@ -159,6 +188,28 @@ def test_the_stories(
 def test_without_retries_and_fallbacks_one_attempt_is_all() -> None:
     for outcome in OUTCOMES:
         assert walk([A, A2, B], outcome, limits=AttemptLimits(0, 0)) == ["A"]
+
+
+HURRIES = [
+    ("a hop needs no wait", [A, B], (CONNECT, OK), ["A", "!", "+B", "B"]),
+    ("nothing is tried once more", [A], (STATUS, OK), ["A", "!"]),
+    ("and nothing is asked of what never arrived either", [A], (CONNECT, OK), ["A", "!"]),
+]
+
+
+@pytest.mark.parametrize(("routes", "outcomes", "words"), [h[1:] for h in HURRIES], ids=[h[0] for h in HURRIES])
+def test_without_time_to_wait(routes: list[Route], outcomes: tuple[Ended, ...], words: list[str]) -> None:
+    assert walk(routes, *outcomes, has_time=False) == words
+
+
+def test_every_retry_waits_for_longer() -> None:
+    flow = attempt_flow([A], AttemptLimits(max_retries=3))
+    seen: list[Send | Reserve | Wait] = [next(flow)]
+    while sum(isinstance(step, Send) for step in seen) < 4:
+        seen.append(flow.send(SHORTLY if isinstance(seen[-1], Send) else True))
+    with pytest.raises(StopIteration):
+        flow.send(SHORTLY)
+    assert seen == [Send(A), *[step for retry in range(3) for step in (Wait(retry, 5_000_000), Send(A))]]
 
 
 def test_a_request_for_a_reservation_is_answered_with_yes_or_no() -> None:

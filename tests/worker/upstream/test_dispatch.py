@@ -106,6 +106,8 @@ BROKEN, CONNECT = Ended(attempts.BROKEN, unbilled=False), Ended(attempts.CONNECT
 MALFORMED, STATUS = Ended(attempts.MALFORMED, unbilled=False), Ended(attempts.STATUS, unbilled=True)
 TIMEOUT, KEY_REFUSED = Ended(attempts.TIMEOUT, unbilled=False), Ended(attempts.KEY_REFUSED, unbilled=True)
 REJECTED = Ended(attempts.REJECTED, unbilled=True)
+#: The same route would say it again at once.
+LASTING = Ended(attempts.STATUS, True, None)
 
 
 async def hang_after_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -153,10 +155,13 @@ ENDINGS: list[tuple[str, Answer, bool, Ended, int]] = [
     ("the same after comments", http(b": wait\r\n\r\n" + ERROR_EVENT, kind=EVENTS), True, STATUS, 200),
     ("the same without its empty line", http(ERROR_EVENT.rstrip(), kind=EVENTS), True, STATUS, 200),
     ("a stream that goes silent after a comment", hang_after_comment, True, TIMEOUT, 200),
+    ("a stream that opens with no JSON", http(b"data: {half\n\n", kind=EVENTS), True, MALFORMED, 200),
+    ("a stream that opens with its end", http(b"data: [DONE]\n\n", kind=EVENTS), True, MALFORMED, 200),
     ("a plain answer where a stream was asked for", http(WHOLE), True, MALFORMED, 200),
     *[
-        (f"status {status}", http({"error": {"message": "no"}}, status), stream, STATUS, status)
-        for status in (404, 408, 409, 429, 498, 500, 502, 503, 504, 529, 301)
+        (f"status {status}", http({"error": {"message": "no"}}, status), stream, ended, status)
+        for statuses, ended in (((408, 409, 429, 500, 502, 503, 504, 529), STATUS), ((404, 498, 301), LASTING))
+        for status in statuses
         for stream in (False, True)
     ],
     *[(f"status {status}", http(b"", status), False, KEY_REFUSED, status) for status in (401, 402, 403)],
@@ -186,7 +191,8 @@ REJECTIONS = [
     (b'{"error":{"message":"temperature is too hot"}}', "the provider refused the request: temperature is too hot"),
     (b'{"error":{"message":"' + b"x" * 450 + b'"}}', "the provider refused the request: " + "x" * 450),
     (b'{"error":{"message":7}}', "the provider refused the request as malformed"),
-    (b'{"error":"bad"}', "the provider refused the request as malformed"),
+    (b'{"error":"bad"}', "the provider refused the request: bad"),
+    (b'{"error":[]}', "the provider refused the request as malformed"),
     (b"<html>", "the provider refused the request as malformed"),
     (b"\xff" * 501, "the provider refused the request as malformed"),
     (b"", "the provider refused the request as malformed"),
@@ -207,7 +213,7 @@ OPENINGS = [
     ("with a null error", [b'data: {"error":null}\n\n']),
     ("in pieces", [b"d", b"ata: {", b"}\n", b"\n"]),
     ("after comments", [b": wait\n\n", b": wait\n\n", b"data: {}\n\n"]),
-    ("larger than is looked into", [b"data: {" + b" " * 600]),
+    ("larger than an error page may be", [b"data: {" + b" " * 600, b"}\n\n"]),
 ]
 
 
@@ -235,15 +241,40 @@ async def test_a_stream_is_an_answer_once_its_first_event_is_here(send: Send, pi
         await reply.aclose()
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("", 1), ("retry-after: 7\r\n", 7), ("retry-after: 900\r\n", 60), ("retry-after: 1" + "0" * 5_000 + "\r\n", 60)]
-    + [(f"Retry-After: {odd}\r\n", 1) for odd in ("soon", "-5", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT")],
-)
-async def test_a_rate_limit_says_how_long_to_wait(send: Send, header: str, seconds: int) -> None:
-    async with Server(replies(f"HTTP/1.1 429 X\r\n{header}content-length: 0\r\n\r\n".encode())) as server:
-        reply = await send(server.port)
-    assert (reply.ended, reply.status, reply.retry_after_s) == (STATUS, 429, seconds)
+async def test_how_long_a_provider_wants_to_be_left_alone_is_taken_down(send: Send) -> None:
+    header = f"retry-after: 7{' ' * 80}\r\n"
+    for status in (429, 503):
+        async with Server(replies(f"HTTP/1.1 {status} X\r\n{header}content-length: 0\r\n\r\n".encode())) as server:
+            reply = await send(server.port)
+        assert (reply.ended, reply.status, reply.retry_after, reply.retry_after_s) == (STATUS, status, "7", 1)
+
+
+class Claiming(httpx.AsyncBaseTransport):
+    """A transport like httpx-aiohttp's: names of its own for what aiohttp met."""
+
+    def __init__(self, real: ProviderTransport, claims: type[httpx.TransportError]) -> None:
+        self._real = real
+        self._claims = claims
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._real.handle_async_request(request)
+        except httpx.TransportError as problem:
+            raise self._claims("Connection closed", request=request) from problem.__cause__
+
+
+@pytest.mark.parametrize("claims", [httpx.ConnectTimeout, httpx.ConnectError])
+async def test_only_a_transport_that_knows_that_nothing_was_sent_is_believed(
+    transport: ProviderTransport, claims: type[httpx.TransportError]
+) -> None:
+    """Closed after reading the request, and called a connection that never was: it may have cost, so it is final."""
+    async with Server(replies(b"")) as server:
+        access = build_access(DEFAULT_CATALOGUE, {ROUTE.provider: f"http://127.0.0.1:{server.port}"}, {})
+        dispatcher = Dispatcher(Claiming(transport, claims), access, LIMITS)
+        reply = await dispatcher.send(ROUTE, b"{}", stream=False)
+        assert server.connections == 1
+    assert not reply.ended.unbilled
+    assert reply.ended.cause in (attempts.BROKEN, attempts.TIMEOUT)
 
 
 async def test_closing_a_reply_closes_the_connection(send: Send) -> None:

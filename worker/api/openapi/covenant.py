@@ -119,9 +119,11 @@ def _document() -> Plain:
         "target_state": record(target, optional=target, is_open=True),
         "metadata": ANY_OBJECT,
         "covenant": {"anyOf": [ANY_OBJECT, {"type": "string", "minLength": 1, "maxLength": 2000}]},
+        "text": {"type": "string", "minLength": 1, "maxLength": 2000},
         "constraints": ANY_OBJECT,
     }
-    return record(members, optional=[name for name in members if name != "title"], is_open=True)
+    either = [{"required": [name]} for name in ("title", "intent", "covenant", "text", "constraints")]
+    return {**record(members, optional=members, is_open=True), "anyOf": either}
 
 
 def _stored() -> Plain:

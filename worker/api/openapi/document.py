@@ -6,13 +6,13 @@ import json
 
 from worker.api.answers import JSON_TYPE, Receive, Scope, Send, send_body
 from worker.api.health import VERSION
-from worker.api.openapi import chat, covenant, inspection, operations, plain_text
+from worker.api.openapi import administration, chat, covenant, endpoints, inspection, operations, plain_text
 from worker.api.openapi.parts import Plain, error_responses, error_schema, headers
 
 
 def document() -> Plain:
     """The description as plain values."""
-    surfaces = (chat, plain_text, covenant, inspection, operations)
+    surfaces = (chat, endpoints, plain_text, covenant, inspection, operations, administration)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -36,7 +36,12 @@ def document() -> Plain:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "hk_<tenant>_<secret>; on a loopback address without tokens, none is needed",
-                }
+                },
+                "administrator": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "HARPOON_ADMIN_TOKEN; while it is unset, administration is off (404)",
+                },
             },
         },
     }

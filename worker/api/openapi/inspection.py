@@ -106,6 +106,7 @@ def schemas() -> Plain:
         "state": one_of("open", "settled", "unsettled", "denied"),
         "decision_digest": STRING,
         "outcome": {"type": ["object", "null"]},
+        "attempts": list_of(record({"route": STRING, "cause": STRING, "status": COUNT, "elapsed_us": COUNT})),
         "cost_usd_micros": COUNT,
         "cost_usd": USD,
         "selected": NULLABLE_STRING,

@@ -102,6 +102,7 @@ def _provider() -> Plain:
             "probe": or_null(probe),
             "calls": record(calls),
             "models": list_of(STRING),
+            "not_listed": or_null(list_of(STRING)),
             "routes": {"type": "object", "additionalProperties": breaker},
         }
     )

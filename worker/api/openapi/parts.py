@@ -13,10 +13,11 @@ ERRORS: Mapping[int, str] = {
     401: "No token, or one that is not known here.",
     402: "Only a budget stands in the way.",
     403: "Nothing is admissible; or, without tokens, the request doesn't come from this machine.",
-    404: "There is no such model, decision or covenant.",
+    404: "There is no such model, decision, covenant, tenant or key; or administration is off.",
+    409: "It contradicts what is there: a name that is taken, a key that was revoked.",
     413: "The body is larger than this host reads.",
     422: "The covenant has words or values that are not guessed at.",
-    429: "Every provider asked is at its rate limit.",
+    429: "A limit of yours is reached, and is named; or every provider asked is at its rate limit.",
     500: "A fault of this service or its database.",
     501: "Understood, but not built yet; nothing was done.",
     503: "No route answered.",
@@ -127,10 +128,19 @@ def chat_parameters() -> list[Plain]:
         ),
         MODE,
         in_header("x-session-id", short, "kept with the record, used for nothing else"),
-        in_header("x-user-id", short, "kept with the record, used for nothing else"),
+        in_header("x-user-id", short, "kept with the record; whose daily budget it is, where users have one"),
     ]
 
 
+#: Headers of answers where a limit by the minute is set.
+OF_LIMITS = (
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-tokens",
+)
 #: Headers of an answer that a route gave.
 OF_AN_ANSWER = (
     "x-request-id",
@@ -143,6 +153,7 @@ OF_AN_ANSWER = (
     "x-harpoon-cost-usd",
     "x-harpoon-covenant-warnings",
     "openai-processing-ms",
+    *OF_LIMITS,
 )
 _HEADERS: Mapping[str, str] = {
     "x-request-id": "Quote it when you ask for help.",
@@ -154,6 +165,15 @@ _HEADERS: Mapping[str, str] = {
     "x-harpoon-simulated": "1 = no model is behind the answer.",
     "x-harpoon-cost-usd": "What was charged, in dollars; of a stream, the last comment says it.",
     "x-harpoon-covenant-warnings": "What the covenant's words said that was not applied.",
+    **{
+        f"x-ratelimit-{what}-{kind}": f"{told} {kind}, where such a limit is set."
+        for kind in ("requests", "tokens")
+        for what, told in (
+            ("limit", "How many a minute are allowed:"),
+            ("remaining", "How many are allowed now:"),
+            ("reset", "How long until nothing is used, such as 6m0s:"),
+        )
+    },
     "openai-processing-ms": "Milliseconds from the start of the request to the headers of the answer.",
     "location": "Where what was created is.",
     "retry-after": "Seconds to wait.",
@@ -169,7 +189,12 @@ def headers() -> Plain:
 
 def error_responses() -> Plain:
     """The components' error answers, by status."""
-    special = {401: ("www-authenticate",), 402: ("x-should-retry",), 403: ("x-should-retry",), 429: ("retry-after",)}
+    special = {
+        401: ("www-authenticate",),
+        402: ("x-should-retry",),
+        403: ("x-should-retry",),
+        429: ("retry-after", *OF_LIMITS),
+    }
     return {
         str(status): answer(description, ref("Error"), ("x-request-id", *special.get(status, ())))
         for status, description in ERRORS.items()

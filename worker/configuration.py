@@ -73,7 +73,7 @@ SETTINGS = (
     Setting("HARPOON_REDACT", "personal data in prompts: off, policy = a covenant asks for it, or always", "policy"),
     Setting("HARPOON_GUARD_INJECTION", "a prompt that reads like an attack on instructions: off, flag or deny", "off"),
     Setting("HARPOON_GUARD_PII", "a prompt with personal data or a secret in it: off, flag, redact or deny", "off"),
-    Setting("HARPOON_GUARD_MAX_CHARACTERS", "most text of a request that is looked through for those", "1000000"),
+    Setting("HARPOON_GUARD_MAX_CHARACTERS", "most text of a request that is looked through for those", "200000"),
     Setting("HARPOON_LIVE_POLL_MS", "how often a live feed looks for news, in milliseconds", "50"),
     Setting("HARPOON_LIVE_LIMIT_S", "longest connection of a live feed, in seconds", "300"),
     Setting("HARPOON_LIVE_CONNECTIONS", "most live feeds at a time, for each process", "32"),

@@ -38,7 +38,7 @@ class GuardSettings:
     redact: str = BY_POLICY
     injection: str = OFF
     personal_data: str = OFF
-    max_characters: int = 1_000_000
+    max_characters: int = 200_000
 
     @property
     def watches(self) -> bool:

@@ -80,7 +80,8 @@ class Dispatcher:
         self._transport = transport
         self._access = access
         self._limits = limits
-        self._answer_limits = JsonLimits(max_bytes=limits.max_answer_bytes)
+        # Its bytes bound an answer's reading; a limit on members would refuse vectors that have been paid for.
+        self._answer_limits = JsonLimits(max_bytes=limits.max_answer_bytes, max_members=limits.max_answer_bytes)
         self._prefixes = {name: one.model_prefix for name, one in access.items() if one.model_prefix}
 
     def spoken(self, route: Route, wire: Wire) -> Route:

@@ -151,6 +151,17 @@ async def test_an_answer_that_is_no_list_of_embeddings_is_malformed(data: Any) -
         assert causes(await harpoon.settled()) == ["malformed"]
 
 
+async def test_a_large_answer_is_bounded_by_its_bytes_and_not_by_its_numbers() -> None:
+    vectors = [{"embedding": [0] * 1_000_100}]
+    async with (
+        Server(answers_embeddings(data=vectors)) as server,
+        application(OPENAI_BASE_URL=f"http://127.0.0.1:{server.port}/v1") as harpoon,
+    ):
+        answer = await harpoon.client.post("/embeddings", json={"model": "text-embedding-3-small", "input": "text"})
+        assert answer.status_code == 200, answer.text[:200]
+        assert len(answer.json()["data"][0]["embedding"]) == 1_000_100
+
+
 async def test_a_providers_refusal_is_passed_on_in_its_words() -> None:
     words = b'{"error":{"message":"dimensions are not supported"}}'
     async with (

@@ -87,7 +87,7 @@ def _show(text: str, score: Score) -> None:
     rows = [
         (
             name.replace("_", " "),
-            f"{count} of {features.byte_count} bytes" if name == "effective_bytes" else str(count),
+            f"{count} for {features.byte_count} bytes" if name == "effective_bytes" else str(count),
             f"+{usd_text(share)}",
         )
         for name, count, share in found

@@ -223,7 +223,7 @@ def refuse_unpriced(values: Mapping[str, Any]) -> None:
         value = values.get(member)
         if value is not None and not is_priced(value):
             raise MalformedRequest(
-                f"this {member} can't be priced by tokens, so no budget can be kept with it: "
+                f"{member} as given here can't be priced by tokens, so no budget can be kept with it: "
                 "leave it out, or ask without a budget or a covenant_id",
                 param=member,
             )

@@ -19,7 +19,7 @@ from gateway.report.sections import (
 )
 from gateway.report.summary import MET, NOT_MET, Figures, Share, Summary
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d5dae0; --soft: #5b6470; --bar: #2f6fb2;
   --other: #9aa4b0; --good: #1a7f4b; --bad: #b3261e; --note: #fff4d6; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --paper: #15181c; --line: #343a42; --soft: #9aa4b0;
@@ -53,7 +53,7 @@ def to_html(summary: Summary) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/><title>Harpoon report</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
+        f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
 
 

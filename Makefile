@@ -19,11 +19,11 @@ test: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
 
-# The quick half of the tests, without the Worker.
+# The quick half of the tests, without the Worker and the clients from npm and PyPI.
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest --ignore=tests/edge
+	@$(BIN)/python -m pytest --ignore=tests/edge --ignore=tests/clients
 
 # Needs a Cloudflare account: CLOUDFLARE_API_TOKEN, or `wrangler login` before.
 deploy: $(VENV)/.dev $(KERNEL)
@@ -37,7 +37,7 @@ $(KERNEL): wasm_classifier/kernel/kernel.c $(wildcard wasm_classifier/*.py deplo
 	@$(BIN)/python -m deploy.kernel.build --if-possible
 
 clean:
-	rm -rf build $(KERNEL) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build $(KERNEL) wasm_classifier/kernel-*.cwasm .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harpoon needs Python 3.11 or newer")'

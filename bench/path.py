@@ -30,7 +30,7 @@ from bench.run import PLAIN
 from gateway.adapters.host import PySha3Hasher
 from gateway.adapters.sqlite_database import SqliteDatabase
 from worker.admission import Attempt, Facts, Settlement
-from worker.api.chat import request_digest
+from worker.api.asked import request_digest
 from worker.budget import account_names, funds_of, read_accounts
 from worker.canon.decide import decide
 from worker.canon.gates import bounds_of

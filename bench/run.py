@@ -77,7 +77,7 @@ def cold_start(upstream: Server, system: str) -> dict[str, float]:
     began = time.perf_counter()
     with start(upstream) as server:
         healthy = time.perf_counter()
-        status, _ = ask(server.port, json.dumps(PLAIN).encode())
+        status, _ = ask(server, json.dumps(PLAIN).encode())
         answered = time.perf_counter()
         if status != 200:
             raise BenchError(f"the first chat answer of {system} has status {status}")

@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,10 +26,12 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "bench"
 CHAT_PATH = "/v1/chat/completions"
 TOKEN = "hk_bench_0123456789abcdef0123456789abcdef"
+USUAL_HEADERS = (f"authorization: Bearer {TOKEN}",)
 #: So large that it never refuses; it is there so that every request reads, holds and settles an account.
 BUDGET_USD = "1000000"
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
+LOAD_SECONDS = 30
 
 
 class BenchError(Exception):
@@ -37,12 +40,13 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server. `log` receives what it prints."""
+    """A running server. `log` receives what it prints; `headers` go with each chat request to it."""
 
     name: str
     port: int
     pid: int
     log: Path
+    headers: tuple[str, ...] = USUAL_HEADERS
 
     def memory_mb(self) -> tuple[float, float]:
         """Resident memory now and at its highest, in MB (10^6 bytes)."""
@@ -50,10 +54,22 @@ class Server:
         now, highest = (int(found[key].split()[0]) * 1024 / 1e6 for key in ("VmRSS", "VmHWM"))
         return now, highest
 
+    def tree_memory_mb(self) -> float:
+        """Memory of the process and all it started, in MB (10^6 bytes); what they share is counted once."""
+        pages = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in _tree(self.pid)]
+        return sum(int(line.split()[1]) * 1024 / 1e6 for page in pages for line in page.splitlines() if "Pss:" in line)
+
     def cpu_s(self) -> float:
         """Processor time used so far, in seconds: user and system, all threads."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _tree(pid: int) -> list[int]:
+    """A process and those below it."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    below = [int(child) for children in tasks for child in children.read_text().split()]
+    return [pid, *(one for child in below for one in _tree(child))]
 
 
 def compile_tool(name: str) -> Path:
@@ -88,10 +104,10 @@ def get(port: int, path: str, timeout_s: float = 5) -> int:
         connection.close()
 
 
-def ask(port: int, body: bytes) -> tuple[int, bytes]:
+def ask(server: Server, body: bytes) -> tuple[int, bytes]:
     """One chat request: the answer's status and body. Raises: OSError."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT_S)
-    headers = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=START_TIMEOUT_S)
+    headers = {"content-type": "application/json", **dict(line.split(": ", 1) for line in server.headers)}
     try:
         connection.request("POST", CHAT_PATH, body, headers)
         answer = connection.getresponse()
@@ -102,7 +118,13 @@ def ask(port: int, body: bytes) -> tuple[int, bytes]:
 
 @contextlib.contextmanager
 def running(
-    name: str, command: list[str], port: int, environment: Mapping[str, str], ready_path: str = "/health"
+    name: str,
+    command: list[str],
+    port: int,
+    environment: Mapping[str, str],
+    ready_path: str = "/health",
+    headers: tuple[str, ...] = USUAL_HEADERS,
+    timeout_s: int = START_TIMEOUT_S,
 ) -> Iterator[Server]:
     """Run `command` until the block ends; entered once `ready_path` answers. Raises: BenchError."""
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
@@ -117,21 +139,30 @@ def running(
             stderr=sink,
         )
     try:
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while get(port, ready_path) != 200:
             if process.poll() is not None or time.monotonic() > deadline:
                 words = "\n".join(log.read_text("utf-8", "replace").splitlines()[-20:])
                 raise BenchError(f"{name} does not answer on its port:\n{words}")
             time.sleep(0.002)
-        yield Server(name, port, process.pid, log)
+        yield Server(name, port, process.pid, log, headers)
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _stop(process)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and what it started and leaves behind."""
+    below = _tree(process.pid)[1:] if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pid in below:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def run_upstream() -> contextlib.AbstractContextManager[Server]:
@@ -166,10 +197,14 @@ def run_harpoon(upstream: Server) -> Iterator[Server]:
             yield server
 
 
-def load(server: Server, body: Path, connections: int, requests: int, *, stream: bool) -> dict[str, Any]:
-    """Drive one closed-loop load; every answer must be good. Raises: BenchError."""
+def load(
+    server: Server, body: Path, connections: int, requests: int, *, stream: bool, seconds: int = LOAD_SECONDS
+) -> dict[str, Any]:
+    """Drive one closed-loop load until so many requests or seconds; every answer must be good. Raises: BenchError."""
     command = [str(compile_tool("client")), str(server.port), CHAT_PATH, str(connections), str(requests), str(body)]
-    command += ["--header", f"authorization: Bearer {TOKEN}"] + (["--stream"] if stream else [])
+    command += ["--seconds", str(seconds), *(["--stream"] if stream else [])]
+    for line in server.headers:
+        command += ["--header", line]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"the load client failed on {server.name}: {done.stderr.strip()}")

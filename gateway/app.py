@@ -12,37 +12,49 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.adapters.aiohttp_transport import ProviderTransport, TransportSettings
+from gateway.adapters.ed25519_signer import Ed25519Signer, kept_seed
 from gateway.adapters.host import PySha3Hasher, SystemClock, SystemIds
 from gateway.adapters.http_protocol import ReceiveLimits
+from gateway.adapters.otel_exporter import OtelExporter
 from gateway.adapters.process_lock import StateLock
+from gateway.adapters.provider_transport import ProviderTransport, TransportSettings
+from gateway.adapters.request_observer import RequestObserver, Sink
 from gateway.adapters.sqlite_database import SqliteDatabase
 from gateway.adapters.wasmtime_kernel import KernelScorer
-from gateway.log import set_up_logging
+from gateway.hostedai.dialect import PROVIDER, leased_access
+from gateway.hostedai.leasing import Leasing
+from gateway.log import RequestLog, format_for, logs_requests, set_up_logging
+from gateway.otel_settings import OtelSettings, check_packages, otel_secrets, read_otel
 from gateway.settings import HostSettings, read_settings
 from gateway.simulator.app import create_app as create_simulator_app
+from gateway.simulator.demo_pools import demo_pools
 from gateway.simulator.exchange import Simulator, SimulatorSettings
-from gateway.simulator.pace import sleep_us
 from gateway.simulator.transport import SimulatorTransport
+from wasm_classifier.correction import Correction
 from worker.app import create_app
-from worker.classification import ReferenceScorer
+from worker.classification import CorrectedScorer, ReferenceScorer
 from worker.errors import StateError
 from worker.mediator import Mediator
 from worker.metrics import Metrics
-from worker.ports import Scorer
+from worker.ports import Scorer, Transport
+from worker.probing import probe_quiet
 from worker.services import Services
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
+from worker.upstream.providers import ProviderAccess
 
 DATABASE_FILE = "harpoon.db"
 SWEEP_EVERY_S = 1
+RETAIN_EVERY_S = 3_600
 GC_FIRST_GENERATION = 20_000
 _log = logging.getLogger("harpoon")
 
@@ -50,11 +62,15 @@ _log = logging.getLogger("harpoon")
 class Gateway:
     """The ASGI application of one worker process; it serves once its start-up has finished."""
 
-    def __init__(self, settings: HostSettings) -> None:
+    def __init__(self, settings: HostSettings, otel: OtelSettings | None = None, secrets: tuple[str, ...] = ()) -> None:
         self._settings = settings
+        self._otel = otel
+        self._secrets = (*settings.secrets, *secrets)
         #: What the server holds clients to while it receives from them (gateway/adapters/http_protocol.py).
         self.receive_limits = ReceiveLimits(head_us=settings.head_timeout_us, body_us=settings.body_timeout_us)
         self._app: ASGIApp | None = None
+        self._signer: Ed25519Signer | None = None
+        self._leasing: Leasing | None = None
         self._resources = contextlib.AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +106,8 @@ class Gateway:
         stack.push_async_callback(database.close)
         hasher, clock = PySha3Hasher(), SystemClock()
         await hasher.load()
-        mediator = Mediator(database, hasher, settings.configuration.mediator_config(hasher))
+        answers = settings.configuration.answers(clock)
+        mediator = Mediator(database, hasher, settings.configuration.mediator_config(hasher), answers)
         await mediator.open()
         if alone:
             swept = await mediator.sweep(clock.now_us(), everything=True)
@@ -99,7 +116,15 @@ class Gateway:
             lock.share()
         sweeper = asyncio.create_task(_sweep_for_ever(mediator, clock))
         stack.push_async_callback(_cancel, sweeper)
-        self._app = self._compose(mediator, clock, await load_scorer())
+        if settings.configuration.retention.keep_us:
+            stack.push_async_callback(_cancel, asyncio.create_task(_retain_for_ever(mediator, clock)))
+        self._signer = Ed25519Signer(settings.configuration.signing_seed or kept_seed(settings.state))
+        await self._signer.load()
+        scorer = await load_scorer(correction=settings.configuration.correction)
+        self._app = self._compose(mediator, clock, scorer)
+        if self._leasing is not None:
+            await self._leasing.start()
+            stack.push_async_callback(self._leasing.stop)
         # What lives now lives until the end, so the collector need not look at it again and may look less often: two to
         # three per cent of the streams a second at 16 connections, measured side by side; plain answers gain nothing.
         gc.collect()
@@ -110,9 +135,7 @@ class Gateway:
         settings = self._settings
         configuration = settings.configuration
         models = frozenset(r.served_id for r in configuration.catalogue.routes if r.simulated)
-        simulator = Simulator(
-            SimulatorSettings(models=models, speed=settings.simulator_speed), clock=clock, sleep=sleep_us
-        )
+        simulator = Simulator(SimulatorSettings(models), clock, demo_pools(settings.simulator_speed if models else 0))
         transport = ProviderTransport(
             simulator=SimulatorTransport(simulator),
             settings=TransportSettings(
@@ -120,9 +143,10 @@ class Gateway:
             ),
         )
         self._resources.push_async_callback(transport.aclose)
+        dispatched, access = self._leased(transport, clock)
         services = Services(
             mediator=mediator,
-            dispatcher=Dispatcher(transport, configuration.access, UpstreamLimits()),
+            dispatcher=Dispatcher(dispatched, access, UpstreamLimits()),
             scorer=scorer,
             clock=clock,
             ids=SystemIds(),
@@ -132,11 +156,40 @@ class Gateway:
             admin_digest=configuration.admin_digest,
             limits=configuration.limits,
             guard=configuration.guard,
+            signer=self._signer,
+            cache=configuration.cache,
             metrics=Metrics(str(os.getpid())),
+            telemetry=replace(configuration.telemetry, observer=self._observer()),
         )
+        if settings.probe_us:
+            probing = asyncio.create_task(_probe_for_ever(services, settings.probe_us))
+            self._resources.push_async_callback(_cancel, probing)
         self._resources.enter_context(_before_stopping(services.live.close))
         # Over HTTP the simulator needs no token, so it is there only while it stands in for a provider.
         return create_app(services, [Mount("/simulator", create_simulator_app(simulator))] if models else [])
+
+    def _leased(self, transport: Transport, clock: SystemClock) -> tuple[Transport, Mapping[str, ProviderAccess]]:
+        """What requests go through and where: as it is, unless pools of hosted.ai are leased."""
+        access, leases = self._settings.configuration.access, self._settings.leases
+        if leases is None or PROVIDER not in access:
+            return transport, access
+        self._leasing = Leasing(leases, self._settings.state, transport, access[PROVIDER], clock, SystemIds())
+        return self._leasing.transport, leased_access(access, leases)
+
+    def _observer(self) -> RequestObserver | None:
+        """Who is told of finished requests; None if nothing is logged or exported of them."""
+        settings, sinks = self._settings, list[Sink]()
+        if logs_requests(settings.configuration.log_requests, settings.log_level):
+            sinks.append(RequestLog(sys.stderr, format_for(settings.log_format, sys.stderr), self._secrets))
+        exporter = None if self._otel is None else OtelExporter(self._otel, str(os.getpid()))
+        if exporter is not None:
+            sinks.append(exporter)
+            self._resources.push_async_callback(asyncio.to_thread, exporter.close)
+        if not sinks:
+            return None
+        observer = RequestObserver(sinks, None if exporter is None else exporter.samples)
+        self._resources.push_async_callback(asyncio.to_thread, observer.close)
+        return observer
 
     async def stop(self) -> None:
         """Close everything in reverse order."""
@@ -170,12 +223,15 @@ def _before_stopping(action: Callable[[], None]) -> Iterator[None]:
             signal.signal(told, handler)
 
 
-async def load_scorer(path: Path | None = None) -> Scorer:
+async def load_scorer(path: Path | None = None, correction: Correction | None = None) -> Scorer:
     """The kernel where it was built, else the reference, which says the same more slowly.
 
     Args:
         path: the kernel's file, if it isn't the one beside `wasm_classifier`.
+        correction: what was learned; the reference alone can apply it.
     """
+    if correction is not None:
+        return CorrectedScorer(correction)
     scorer = KernelScorer(path)
     try:
         await scorer.load()
@@ -195,6 +251,23 @@ async def _sweep_for_ever(mediator: Mediator, clock: SystemClock) -> None:
             _log.error("orphaned reservations could not be settled, will try again: %s", problem)
 
 
+async def _retain_for_ever(mediator: Mediator, clock: SystemClock) -> None:
+    """Drop old evidence now and every hour, where a retention is set."""
+    while True:
+        try:
+            await mediator.retain(clock.now_us())
+        except StateError as problem:
+            _log.error("old evidence could not be dropped, will try again: %s", problem)
+        await asyncio.sleep(RETAIN_EVERY_S)
+
+
+async def _probe_for_ever(services: Services, every_us: int) -> None:
+    """See now and then whether the providers are there that nobody has called meanwhile."""
+    while True:
+        await services.clock.sleep(every_us)
+        await probe_quiet(services, every_us)
+
+
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -208,5 +281,9 @@ def build() -> Gateway:
     decides whether a token is needed.
     """
     settings = read_settings(os.environ, {}, None)
-    set_up_logging(settings.log_level, settings.secrets)
-    return Gateway(settings)
+    otel, secrets = read_otel(os.environ), otel_secrets(os.environ)
+    if otel is not None:
+        check_packages()
+    log_format = format_for(settings.log_format, sys.stderr)
+    set_up_logging(settings.log_level, (*settings.secrets, *secrets), log_format)
+    return Gateway(settings, otel, secrets)

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gateway.config_file import Problem, read_config_file
+from gateway.hostedai.dialect import HOSTED_AI_SETTINGS, LEASED_URL, LeaseSettings, read_dialect
+from gateway.log import LOG_FORMATS
 from worker.access_settings import names_in_catalogue
-from worker.configuration import SETTINGS, Configuration, Setting, read_configuration
+from worker.catalogue_settings import choice_setting
+from worker.configuration import Configuration, read_configuration
 from worker.errors import CatalogueError, SettingsError
 from worker.guard.logs import secrets_in
 from worker.routing.labels import fold_ascii, is_decimal
+from worker.settings_table import SETTINGS, Setting
 
 _FUSION = "read by fusion, when it lands"
 _LATER = "read by a later part of Harpoon"
@@ -23,16 +27,19 @@ HOST_SETTINGS = (
     Setting("SERVICE_HOST", "address to listen on; anything but loopback needs HARPOON_TOKENS", "127.0.0.1"),
     Setting("SERVICE_PORT", "port to listen on", "8080"),
     Setting("SERVICE_LOG_LEVEL", "what the log on standard error holds: debug, info, warning or error", "warning"),
+    Setting("SERVICE_LOG_FORMAT", "json or text, a line each; auto = text on a terminal, else json", "auto"),
     Setting("HARPOON_CONFIG", "the configuration file, if it is not ~/.orchestrator/config.yaml"),
     Setting("HARPOON_WORKERS", "worker processes; budgets stay exact with several", "1"),
     Setting("HARPOON_STATE", "folder of the database; made if it is missing", "~/.local/state/harpoon"),
     Setting("HARPOON_CATALOGUE", "file with a catalogue of your own (JSON)"),
-    Setting("HARPOON_SIMULATOR_SPEED", "times the pace the pools would have, a whole number; 0 = no waiting", "1"),
+    Setting("HARPOON_CORRECTION", "file with a correction of the classifier, as `harpoon learn` writes it"),
+    Setting("HARPOON_SIMULATOR_SPEED", "times real time the simulated pools run at, whole; 0 = no waiting", "1"),
     Setting("HARPOON_MAX_CONNECTIONS", "most open connections to all providers together, for each process", "1024"),
     Setting("HARPOON_HEAD_TIMEOUT_S", "longest time until a request's head is complete, in seconds", "10"),
     Setting("HARPOON_BODY_TIMEOUT_S", "longest time from there until its body is complete, in seconds", "30"),
     Setting("HARPOON_IDLE_TIMEOUT_S", "longest time a connection is kept open between two requests, in seconds", "75"),
     Setting("HARPOON_MAX_CONNECTIONS_PER_HOST", "most open connections to one provider, for each process", "512"),
+    Setting("HARPOON_PROBE_S", "how often a provider without calls is asked for its models, in s; 0 = never", "0"),
 )
 #: Accepted and checked, so that a file can be written once; `config show` says that nothing reads them yet.
 LATER_SETTINGS = (
@@ -50,7 +57,7 @@ LATER_SETTINGS = (
     Setting("GITHUB_CLIENT_ID", "GitHub's OAuth application", later=_LATER),
     Setting("GITHUB_CLIENT_SECRET", "its secret", secret=True, later=_LATER),
 )
-ALL_SETTINGS = HOST_SETTINGS + SETTINGS + LATER_SETTINGS
+ALL_SETTINGS = HOST_SETTINGS + SETTINGS + HOSTED_AI_SETTINGS + LATER_SETTINGS
 DEFAULTS = {setting.name: setting.default for setting in ALL_SETTINGS}
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MAX_WORKERS = 64
@@ -90,7 +97,10 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """Where and how this process serves. `simulator_speed`: 0 = no waiting. `config`: the file that was read."""
+    """Where and how this process serves. `simulator_speed`: 0 = no waiting. `config`: the file that was read.
+
+    `leases`: how pools of hosted.ai are leased, None = not at all.
+    """
 
     host: str
     port: int
@@ -102,10 +112,13 @@ class HostSettings:
     head_timeout_us: int
     body_timeout_us: int
     idle_timeout_s: int
+    probe_us: int
     log_level: str
+    log_format: str
     configuration: Configuration = field(repr=False)
     values: Mapping[str, str] = field(repr=False)
     config: Path | None = None
+    leases: LeaseSettings | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -209,15 +222,20 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
     values = dict(given)
     if values["HARPOON_CATALOGUE"] and not values["HARPOON_CATALOGUE_JSON"]:
         values["HARPOON_CATALOGUE_JSON"] = _read_text("HARPOON_CATALOGUE", Path(values["HARPOON_CATALOGUE"]))
+    if values["HARPOON_CORRECTION"] and not values["HARPOON_CORRECTION_JSON"]:
+        values["HARPOON_CORRECTION_JSON"] = _read_text("HARPOON_CORRECTION", Path(values["HARPOON_CORRECTION"]))
     host = values["SERVICE_HOST"]
     has_keys = values["HARPOON_TOKENS"] or values["HARPOON_ADMIN_TOKEN"] or values["HARPOON_STORED_KEYS"] == "on"
     if host in LOOPBACK and not has_keys and values["HARPOON_OPEN"] == "0":
         values["HARPOON_OPEN"] = "1"
+    leases = read_dialect(values)
     try:
-        configuration = read_configuration(values)
+        configuration = read_configuration(values if leases is None else {**values, "HOSTED_AI_BASE_URL": LEASED_URL})
     except SettingsError as problem:
         if problem.param == "HARPOON_CATALOGUE_JSON" and not given["HARPOON_CATALOGUE_JSON"]:
             problem.param = "HARPOON_CATALOGUE"
+        if problem.param == "HARPOON_CORRECTION_JSON" and not given["HARPOON_CORRECTION_JSON"]:
+            problem.param = "HARPOON_CORRECTION"
         raise
     closed = configuration.tokens or configuration.stored_keys
     if not closed and (host not in LOOPBACK or not configuration.open_access):
@@ -244,10 +262,13 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
         head_timeout_us=_number(values, "HARPOON_HEAD_TIMEOUT_S", 1, 3_600) * 1_000_000,
         body_timeout_us=_number(values, "HARPOON_BODY_TIMEOUT_S", 1, 86_400) * 1_000_000,
         idle_timeout_s=_number(values, "HARPOON_IDLE_TIMEOUT_S", 1, 3_600),
+        probe_us=_number(values, "HARPOON_PROBE_S", 0, 86_400) * 1_000_000,
         log_level=level,
+        log_format=choice_setting(values, "SERVICE_LOG_FORMAT", LOG_FORMATS),
         configuration=configuration,
         values=values,
         config=config,
+        leases=leases,
     )
 
 

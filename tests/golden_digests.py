@@ -56,7 +56,7 @@ async def application(tenants: int) -> AsyncIterator[httpx.AsyncClient]:
         mediator = Mediator(database, hasher, configuration.mediator_config(hasher))
         await mediator.open()
         models = frozenset(route.served_id for route in configuration.catalogue.routes if route.simulated)
-        simulator = Simulator(SimulatorSettings(models=models), clock=clock, sleep=lambda _us: asyncio.sleep(0))
+        simulator = Simulator(SimulatorSettings(models), clock)
         services = Services(
             mediator=mediator,
             dispatcher=Dispatcher(SimulatorTransport(simulator), configuration.access, UpstreamLimits()),

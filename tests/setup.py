@@ -1,4 +1,4 @@
-"""Set-up of the tests beyond Python packages: the edge tools from npm and PyPI, Chromium from Debian.
+"""Set-up of the tests beyond the application's environment: edge tools, official clients, Chromium from Debian.
 
 Idempotent; what it fetches lies in a cache outside the checkout. It says plainly what is missing when it can't go on.
 """
@@ -11,7 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-EDGE = Path(__file__).parent / "edge" / "setup_edge.py"
+HERE = Path(__file__).parent
+SCRIPTS = (
+    HERE / "edge" / "setup_edge.py",
+    HERE / "clients" / "setup_clients.py",
+    HERE / "worker" / "ledger" / "setup_oracle.py",
+)
 
 
 def install_chromium() -> None:
@@ -38,9 +43,9 @@ def install_chromium() -> None:
 
 
 def main() -> int:
-    """Returns the exit status: other than 0 when the Worker could not be run."""
+    """Returns the exit status: other than 0 when the Worker or the clients could not be run."""
     install_chromium()
-    return subprocess.run([sys.executable, str(EDGE)], check=False).returncode
+    return max(abs(subprocess.run([sys.executable, str(script)], check=False).returncode) for script in SCRIPTS)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,11 @@ def declared_dependencies() -> list[str]:
     lines += [line for group in groups for line in group]
     lines += [line for line in read("deploy/edge/requirements.txt").splitlines() if line and not line.startswith("#")]
     names = [re.split(r"[=<>!~;\[ ]", line, maxsplit=1)[0] for line in lines]
-    return names + list(json.loads(read("tests/edge/package.json"))["dependencies"])
+    # Of the clients' environment those that are asked for; a comment begins what they bring.
+    clients = [line for line in read("tests/clients/requirements.txt").split("\n\n")[0].splitlines() if "==" in line]
+    names += [line.partition("==")[0] for line in clients]
+    packages = [json.loads(read(f"tests/{folder}/package.json"))["dependencies"] for folder in ("edge", "clients")]
+    return names + [name for package in packages for name in package]
 
 
 def test_every_dependency_has_its_reason() -> None:

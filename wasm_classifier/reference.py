@@ -128,7 +128,11 @@ def classify(text: bytes) -> Score:
     Args:
         text: UTF-8, or any bytes of any length.
     """
-    features = extract(text)
+    return score_of(extract(text))
+
+
+def score_of(features: Features) -> Score:
+    """Score the text of these counts."""
     p_ppm = p_small_fails_ppm(features)
     task = task_of(features)
     return Score(

@@ -11,9 +11,11 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
+from worker.cache.kept import Awaited, Keep, Kept, Wish
 from worker.classification import Classification
 from worker.covenant.policy import Policy, policy_from_plain
 from worker.routing.candidates import Load
+from worker.routing.pool_waits import PoolReading
 from worker.tenants.limits import Rate
 
 BUDGET, POLICY, UNAVAILABLE = "budget", "policy", "unavailable"
@@ -33,7 +35,7 @@ class Facts(NamedTuple):
     `key_id` names the tenant's stored key, if it is one that asks; `key_digest`, hex SHA-256 of its token, proves it.
     `redactable`: what redaction would replace or replaces, as `kind:count`; None = this prompt can't be redacted, or
     nobody may ask for it. `redact_always`: it is redacted whatever the policy says. `guardrails`: what forbids the
-    request, as `INVARIANT:bound:value`.
+    request, as `INVARIANT:bound:value`. `cache`: what it wishes of the answer cache; no decision reads it.
     """
 
     tenant: str
@@ -58,6 +60,7 @@ class Facts(NamedTuple):
     redactable: tuple[str, ...] | None = None
     redact_always: bool = False
     guardrails: tuple[str, ...] = ()
+    cache: Wish | None = None
 
     @property
     def is_redacted(self) -> bool:
@@ -91,6 +94,7 @@ class Admission(NamedTuple):
 
     `policy` and `time_limit_us` are those of the stored covenant that the request names; None and 0 without one.
     `rates`: how the limits by the minute stand, of those that are set; `retry_after_us`: of a refusal by one.
+    `cache`: how the look into the answer cache ended, "" = nobody looked; `kept` is the answer that it found.
     """
 
     decision_id: str
@@ -103,6 +107,8 @@ class Admission(NamedTuple):
     time_limit_us: int = 0
     rates: tuple[Rate, ...] = ()
     retry_after_us: int = 0
+    cache: str = ""
+    kept: Kept | None = None
 
 
 class Fallback(NamedTuple):
@@ -133,7 +139,12 @@ class Attempt(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """What became of a request. `usage`: reported | counted | none | unknown (unknown is charged at the worst case)."""
+    """What became of a request. `usage`: reported | counted | none | unknown (unknown is charged at the worst case).
+
+    `trace_id`: of the W3C trace that the request belongs to, "" = none. `cached`: the answer came from the answer
+    cache; `keep`: it is to go there. `intent_at_us`: when its intent arose, as the client says, 0 = it did not say.
+    `pool`: what the answer told of the pool that it came from.
+    """
 
     tenant: str
     decision_id: str
@@ -146,6 +157,11 @@ class Settlement(NamedTuple):
     first_byte_us: int
     elapsed_us: int
     attempts: tuple[Attempt, ...]
+    trace_id: str = ""
+    cached: bool = False
+    keep: Keep | None = None
+    intent_at_us: int = 0
+    pool: PoolReading | None = None
 
 
 class Settled(NamedTuple):
@@ -154,7 +170,7 @@ class Settled(NamedTuple):
     cost_usd_micros: int
 
 
-Value = Facts | Admission | Fallback | Grant | Settlement | Settled
+Value = Facts | Admission | Fallback | Grant | Settlement | Settled | Awaited
 
 
 def to_json(value: Value) -> str:
@@ -169,13 +185,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         names = getattr(value, "_fields", None)
         return [_plain(item) for item in value] if names is None else dict(zip(names, map(_plain, value), strict=True))
-    return value
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def facts_from_json(text: str) -> Facts:
     plain = json.loads(text)
     plain["policy"] = policy_from_plain(plain["policy"])
     plain["classification"] = Classification(**plain["classification"])
+    plain["cache"] = Wish(**plain["cache"]) if plain["cache"] else None
     return Facts(**_tuples(plain))
 
 
@@ -185,6 +202,7 @@ def admission_from_json(text: str) -> Admission:
     plain["refusal"] = Refusal(**_tuples(refusal)) if refusal else None
     plain["policy"] = policy_from_plain(plain["policy"]) if plain["policy"] else None
     plain["rates"] = [Rate(**rate) for rate in plain["rates"]]
+    plain["kept"] = kept_from_plain(plain["kept"])
     return Admission(**_tuples(plain))
 
 
@@ -199,11 +217,26 @@ def grant_from_json(text: str) -> Grant:
 def settlement_from_json(text: str) -> Settlement:
     plain = json.loads(text)
     plain["attempts"] = tuple(Attempt(**attempt) for attempt in plain["attempts"])
+    keep = plain["keep"]
+    plain["keep"] = Keep(keep["key"], keep["ttl_us"], keep["body"].encode()) if keep else None
+    plain["pool"] = PoolReading(**plain["pool"]) if plain["pool"] else None
     return Settlement(**plain)
 
 
 def settled_from_json(text: str) -> Settled:
     return Settled(**json.loads(text))
+
+
+def awaited_from_json(text: str) -> Awaited:
+    return Awaited(**_tuples(json.loads(text)))
+
+
+def kept_from_plain(plain: dict[str, str] | None) -> Kept | None:
+    return Kept(plain["route"], plain["body"].encode()) if plain else None
+
+
+def kept_to_json(kept: Kept | None) -> str:
+    return json.dumps(_plain(kept), separators=(",", ":"))
 
 
 def _tuples(plain: dict[str, Any]) -> dict[str, Any]:

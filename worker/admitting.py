@@ -6,8 +6,8 @@ effect that is not recorded, and a denial is in the log before the caller sees i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.admission import (
@@ -23,18 +23,26 @@ from worker.admission import (
 )
 from worker.budget import Account, encode_accounts, funds_of, read_accounts, reserve
 from worker.canon import codes
+from worker.canon.canon_settings import CanonSettings
 from worker.canon.decide import Decision, decide
-from worker.canon.gates import FULFILLED, Bounds, Verdict, bounds_of, guardrail_denials
+from worker.canon.gates import FULFILLED, Bounds, Verdict, bounds_of, canon_bounds, guardrail_denials
+from worker.canon.interference_pools import full_pools_in
 from worker.canon.reasons import Reason, nearest_value
+from worker.canon.store import import_in, missing_of
+from worker.canon.ttv_model import models_of, with_models
 from worker.covenant_store import bind_covenant
 from worker.decision_record import record_text
 from worker.ledger.canonical import canonical_json
 from worker.ledger.canonical import canonical_string as quote
-from worker.ledger.entry import ACTION, DENY, STRUCTURE_UPDATE, append_entry
+from worker.ledger.entry import ACTION, DENY, append_entry
+from worker.ledger_settings import Retention
 from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import Candidate, build_candidates, unconfigured_routes
 from worker.routing.catalogue import CompiledCatalogue
-from worker.routing.estimates import claim_probe, read_observations
+from worker.routing.estimates import claim_probe
+from worker.routing.identity import hash_of, hashed_form
+from worker.routing.pool_readings import NO_READINGS, NOTHING_LEARNT, read_learnt, with_readings
+from worker.routing.pool_waits import PoolReading
 from worker.tenants.limiting import FREE, Held, count_in, look_in
 from worker.tenants.limits import NO_LIMITS, LimitSet, Terms, stored_terms
 from worker.tenants.standing import Standing, check_key_in, standing_of
@@ -48,9 +56,10 @@ ORPHAN_GRACE_US = 2_000_000
 class MediatorConfig:
     """What the mediator is told by its host; all of it static while the process lives.
 
-    `catalogue_hash`: hex SHA3-256 of the catalogue's canonical JSON. `caps`: lifetime budget per tenant, micro-dollars;
+    `catalogue_hash`: see `worker.routing.identity`. `caps`: lifetime budget per tenant, micro-dollars;
     `default_cap` for all others, None = no limit. `allowed`: providers per tenant, absent = all. `limits`: per tenant;
-    `default_limits` for all others.
+    `default_limits` for all others. `pool_capacities`: requests that a provider's pool serves at full speed, where an
+    operator says so (`worker.canon.interference_pools`).
     """
 
     catalogue: CompiledCatalogue
@@ -62,6 +71,9 @@ class MediatorConfig:
     frozen_estimates: bool = False
     limits: dict[str, LimitSet] | None = None
     default_limits: LimitSet = NO_LIMITS
+    canon: CanonSettings = field(default_factory=CanonSettings)
+    retention: Retention = field(default_factory=Retention)
+    pool_capacities: Mapping[str, int] = field(default_factory=dict)
 
     def cap_of(self, tenant: str) -> int | None:
         return self.caps.get(tenant, self.default_cap)
@@ -81,8 +93,8 @@ class Weighed(NamedTuple):
 
 
 def catalogue_hash(hasher: Hasher, catalogue: CompiledCatalogue) -> str:
-    """The identity of a catalogue: hex SHA3-256 of its canonical JSON."""
-    return hasher.sha3_256(canonical_json(catalogue.canonical)).hex()
+    """The identity of a catalogue (`worker.routing.identity`)."""
+    return hash_of(catalogue.canonical, hasher.sha3_256)
 
 
 def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int) -> int:
@@ -90,12 +102,16 @@ def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, 
     return _tenant_in(sql, hasher, config, tenant, at_us)[0]
 
 
-def _tenant_in(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int) -> tuple[int, Terms]:
-    """`ensure_canon`'s log, and the tenant's stored terms from the same row."""
-    rows = sql.execute("SELECT log, catalogue_hash, terms FROM tenant WHERE tenant = ?", tenant)
-    terms = stored_terms(rows[0][2] if rows else None)
+def _tenant_in(
+    sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int
+) -> tuple[int, Terms, tuple[str, ...], str]:
+    """`ensure_canon`'s log, the stored terms, imported items below CANON, and models of routes, all from one row."""
+    rows = sql.execute(
+        "SELECT log, catalogue_hash, terms, canon_missing, ttv_models FROM tenant WHERE tenant = ?", tenant
+    )
+    terms, ttv_models = (stored_terms(rows[0][2]), str(rows[0][4])) if rows else (stored_terms(None), "")
     if rows and rows[0][1] == config.catalogue_hash:
-        return as_int(rows[0][0]), terms
+        return as_int(rows[0][0]), terms, missing_of(rows[0][3]), ttv_models
     sql.execute(
         """INSERT INTO tenant (tenant, catalogue_hash, created_us) VALUES (?, ?, ?)
            ON CONFLICT (tenant) DO UPDATE SET catalogue_hash = excluded.catalogue_hash""",
@@ -105,16 +121,15 @@ def _tenant_in(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at
     )
     log = as_int(sql.execute("SELECT log FROM tenant WHERE tenant = ?", tenant)[0][0])
     canonical = config.catalogue.canonical
-    parts = {
+    hashes = {
         "catalogue": config.catalogue_hash,
         "default_policy": hasher.sha3_256(canonical_json(canonical["weights"])).hex(),
         "pool_table": hasher.sha3_256(canonical_json(canonical["pools"])).hex(),
         "price_table": hasher.sha3_256(canonical_json(canonical["offers"])).hex(),
     }
-    for item, digest in parts.items():
-        payload = {"hash": digest, "item": item, "level": "CANON", "source": "import"}
-        append_entry(sql, hasher, tenant, log, STRUCTURE_UPDATE, at_us, canonical_json(payload).decode())
-    return log, terms
+    text = canonical_json(hashed_form(canonical, hasher.sha3_256)).decode()
+    kept = text if len(text.encode()) <= config.canon.max_evidence_bytes else None
+    return log, terms, import_in(sql, hasher, tenant, log, at_us, hashes, kept), ttv_models
 
 
 def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> Admission:
@@ -130,8 +145,8 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
     bound = bind_covenant(sql, facts)
     if bound is None:
         return Admission(facts.decision_id, "", (), 0, 0, Refusal(UNKNOWN_COVENANT, ()))
-    log, terms = _tenant_in(sql, hasher, config, bound.tenant, bound.at_us)
-    standing = standing_of(config, bound.tenant, terms, key)
+    log, terms, missing, ttv_models = _tenant_in(sql, hasher, config, bound.tenant, bound.at_us)
+    standing = standing_of(config, bound.tenant, terms, key, missing, ttv_models)
     held = look_in(sql, standing, bound)
     if held.reasons:
         note_in(sql, bound.tenant, bound.key_id, bound.at_us, refused=1)
@@ -167,7 +182,7 @@ def _decide_in(
     digest = hasher.sha3_256(record.encode()).hex()
     if not decision.ranking:
         entry = append_entry(
-            sql, hasher, tenant, log, DENY, facts.at_us, _denied_text(config, digest, facts.decision_id), record
+            sql, hasher, tenant, log, DENY, facts.at_us, _denied_text(config, digest, facts.decision_id), record, digest
         )
         _record(sql, facts, "denied", "", 0, accounts, digest, entry, 0)
         return Admission(
@@ -178,7 +193,7 @@ def _decide_in(
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
     claim_probe(sql, tenant, route, decision.candidates[best].observation, facts.at_us)
     payload = action_text(config, digest, facts.decision_id, verdict.worst_usd_micros, route)
-    entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, record)
+    entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, record, digest)
     _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, entry, held.planned_tokens)
     return Admission(
         decision_id=facts.decision_id,
@@ -207,21 +222,56 @@ def _denied_text(config: MediatorConfig, digest: str, decision_id: str) -> str:
 
 def weigh_in(sql: Sql, config: MediatorConfig, facts: Facts, standing: Standing) -> Weighed:
     """The decision on these facts, bound to their covenant, in this state, which is only read. Raises: UnknownModel."""
+    standing = crowded(sql, config, standing, facts.at_us)
     names = standing.accounts(facts.policy, facts.at_us, facts.covenant_id, facts.user_id)
     accounts = read_accounts(sql, facts.tenant, names)
-    observed = {} if config.frozen_estimates else read_observations(sql, facts.tenant, facts.at_us)
-    candidates = build_candidates(config.catalogue, facts.model, facts.load, observed, config.configured)
-    return weigh(config, facts, standing, accounts, candidates)
+    learnt = NOTHING_LEARNT if config.frozen_estimates else read_learnt(sql, facts.tenant, facts.at_us)
+    observed, readings = with_models(learnt.observed, standing.ttv_models), NO_READINGS
+    if learnt.readings:
+        modelled = models_of(standing.ttv_models)
+        observed, readings = with_readings(config.catalogue, facts.model, learnt, observed, config.configured, modelled)
+    candidates = build_candidates(config.catalogue, facts.model, facts.load, observed, config.configured, readings)
+    return weigh(config, facts, standing, accounts, candidates, readings)
+
+
+def crowded(sql: Sql, config: MediatorConfig, standing: Standing, at_us: int, own: str = "") -> Standing:
+    """The standing with the pools that may not be joined, where capacities are known at all.
+
+    Args: own: the decision that asks for another attempt, "" = none does; it is in nobody's way twice.
+    """
+    if not config.pool_capacities:
+        return standing
+    full = full_pools_in(sql, config.catalogue, config.pool_capacities, standing.tenant, at_us, own)
+    return standing._replace(full_pools=full) if full else standing
 
 
 def weigh(
-    config: MediatorConfig, facts: Facts, standing: Standing, accounts: list[Account], candidates: Sequence[Candidate]
+    config: MediatorConfig,
+    facts: Facts,
+    standing: Standing,
+    accounts: list[Account],
+    candidates: Sequence[Candidate],
+    readings: Mapping[str, PoolReading] = NO_READINGS,
 ) -> Weighed:
-    """The decision between these candidates with this much money, and its record. Pure."""
+    """The decision between these candidates with this much money, and its record. Pure.
+
+    Args: readings: what the candidates' estimates were made from, by the ids of their routes.
+    """
     decision = decide_on(config, facts, accounts, candidates, standing)
     unconfigured = unconfigured_routes(config.catalogue, facts.model, config.configured)
     shown, authority = [*accounts, *standing.ceilings], (standing.providers, standing.models)
-    record = record_text(facts, shown, decision, unconfigured, config.configured, config.catalogue_hash, authority)
+    record = record_text(
+        facts,
+        shown,
+        decision,
+        unconfigured,
+        config.configured,
+        config.catalogue_hash,
+        authority,
+        standing.missing_canon,
+        standing.full_pools,
+        readings,
+    )
     return Weighed(accounts, decision, unconfigured, record, standing)
 
 
@@ -237,7 +287,11 @@ def decide_on(
 def bounds_on(config: MediatorConfig, facts: Facts, accounts: list[Account], standing: Standing) -> Bounds:
     """What the gates compare with. Pure."""
     policy, funds = facts.policy, funds_of(facts.policy, [*accounts, *standing.ceilings])
-    bounds = bounds_of(config.catalogue, policy, funds, config.configured, standing.providers, True, standing.models)
+    bounds = canon_bounds(
+        bounds_of(config.catalogue, policy, funds, config.configured, standing.providers, True, standing.models),
+        standing.missing_canon,
+        standing.full_pools,
+    )
     if facts.redactable is not None or facts.guardrails:
         fulfilled = FULFILLED if facts.redactable is not None else frozenset()
         bounds = bounds._replace(fulfilled=fulfilled, guardrails=guardrail_denials(facts.guardrails))

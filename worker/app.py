@@ -15,13 +15,15 @@ from starlette.routing import BaseRoute, Route, Router
 from worker.api.admin import admin_routes, office_of
 from worker.api.answers import OUR_FAULT, Headers, Message, Receive, Scope, Send, send_error
 from worker.api.auth import refuse_strangers
+from worker.api.canon import canon_routes
 from worker.api.catalogue import CatalogueInForce
 from worker.api.chat import ChatCompletions
 from worker.api.covenants import Covenants, ParseCovenant
-from worker.api.decisions import DecisionList, Decisions
+from worker.api.decisions import Certificate, DecisionList, Decisions
 from worker.api.embeddings import Embeddings
 from worker.api.health import Health
 from worker.api.index import Index
+from worker.api.ledger import ledger_routes
 from worker.api.live import Live
 from worker.api.metrics_page import MetricsPage
 from worker.api.models import Models
@@ -31,6 +33,7 @@ from worker.api.responses import Responses
 from worker.api.route import ExplainRoute
 from worker.errors import CallerError, HarpoonError
 from worker.services import Services
+from worker.telemetry import Seen, watch
 
 CHAT_PATH = "/v1/chat/completions"
 _log = logging.getLogger("harpoon")
@@ -44,18 +47,21 @@ class NotServed(CallerError):
 
 
 class _Answer:
-    """A `send` that knows how far an answer has come."""
+    """A `send` that knows how far an answer has come, and tells the request's record, if there is one."""
 
-    __slots__ = ("_send", "is_begun", "is_complete")
+    __slots__ = ("_seen", "_send", "is_begun", "is_complete")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, seen: Seen | None) -> None:
         self._send = send
+        self._seen = seen
         self.is_begun = False
         self.is_complete = False
 
     def __call__(self, message: Message) -> Awaitable[None]:
         if self.is_begun:
             self.is_complete = not message.get("more_body", False)
+        elif self._seen is not None:
+            self._seen.begins(message)
         self.is_begun = True
         return self._send(message)
 
@@ -72,7 +78,9 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The router tells a missing path or a wrong method by HTTPException only within an application.
         scope["app"] = self
-        answer = _Answer(send)
+        services = self._services
+        seen = watch(services.telemetry, scope, services.clock, services.ids) if scope["type"] == "http" else None
+        answer = _Answer(send, seen)
         try:
             if self._is_open:
                 refuse_strangers(scope)
@@ -85,19 +93,22 @@ class Application:
             error = NotServed(f"{scope['method']} {scope['path']} is not served here; see GET / for what is")
             error.status = problem.status_code
             headers = [(name.encode(), value.encode()) for name, value in (problem.headers or {}).items()]
-            await self._refuse(send, error, headers)
+            await self._refuse(answer, error, headers)
         except Exception as problem:
             if answer.is_complete:
                 # The caller has all of it, so the connection goes on; what failed is the settlement.
-                _log.error("a request failed after its answer", exc_info=problem)
+                _log.error("a request failed after its answer", exc_info=problem, extra=seen.ids if seen else None)
             elif answer.is_begun:
                 raise  # the server logs it, and breaks off an answer that can't be completed
             elif isinstance(problem, HarpoonError):
-                await self._refuse(send, problem, [])
+                await self._refuse(answer, problem, [])
             else:
                 # A fault of ours: the server's log has the trace, the caller only that it happened.
-                _log.exception("a request failed")
-                await self._refuse(send, HarpoonError(OUR_FAULT), [])
+                _log.exception("a request failed", extra=seen.ids if seen else None)
+                await self._refuse(answer, HarpoonError(OUR_FAULT), [])
+        finally:
+            if seen is not None and services.telemetry.observer is not None:
+                services.telemetry.observer.finished(seen.finished(services.clock.monotonic_us()))
 
     async def _refuse(self, send: Send, problem: HarpoonError, headers: Headers) -> None:
         request_id = (b"x-request-id", self._services.ids.new("req").encode())
@@ -115,6 +126,7 @@ def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Ap
         Route("/v1/models/{model_id:path}", Models(services), methods=["GET"]),
         Route("/v1/decisions", DecisionList(services), methods=["GET"]),
         Route("/v1/decisions/{decision_id}", Decisions(services), methods=["GET"]),
+        Route("/v1/decisions/{decision_id}/certificate", Certificate(services), methods=["GET"]),
         Route("/classify", Classify(services, chat), methods=["POST"]),
         Route("/run", Run(services, chat), methods=["POST"]),
         Route("/v2/process", Process(services, chat), methods=["POST"]),
@@ -128,6 +140,8 @@ def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Ap
         Route("/api/live", Live(services), methods=["GET"]),
         Route("/health", Health(services), methods=["GET"]),
         Route("/metrics", MetricsPage(services), methods=["GET"]),
+        *ledger_routes(services),
+        *canon_routes(services),
         *admin_routes(office_of(services)),
         Route("/openapi.json", OpenApi(), methods=["GET"]),
     ]

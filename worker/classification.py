@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wasm_classifier import reference
+from wasm_classifier.correction import Correction, classify_corrected
 from wasm_classifier.reference import Complexity, Score, Task
 
 #: Characters of the judged message that are kept; the length term is flat long before.
@@ -25,13 +26,18 @@ _CONTEXT_ROLES: Final = frozenset(("user", "system", "developer"))
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """A scorer's word on one text; the probability is in parts per million, the answer's length in tokens."""
+    """A scorer's word on one text; the probability is in parts per million, the answer's length in tokens.
+
+    No decision reads or records `domain` (one of `wasm_classifier.domain.DOMAINS`) and `personal_data`: they are told.
+    """
 
     complexity: Complexity
     p_small_fails_ppm: int
     task: Task
     expected_output_tokens: int
     model_version: str
+    domain: str = "other"
+    personal_data: bool = False
 
 
 class ReferenceScorer:
@@ -45,6 +51,26 @@ class ReferenceScorer:
         return classification_of(reference.classify(text))
 
 
+class CorrectedScorer:
+    """The Scorer port with a learned correction: in pure Python, because a kernel tells no counts."""
+
+    def __init__(self, correction: Correction) -> None:
+        self._correction = correction
+        self._version = correction.model_version
+
+    async def load(self) -> None:
+        """Nothing to do."""
+
+    def score(self, text: bytes) -> Classification:
+        """Classify one text, any bytes of any length; raises nothing."""
+        return classification_of(classify_corrected(self._correction, text, self._version))
+
+
+def scorer_of(correction: Correction | None) -> ReferenceScorer | CorrectedScorer:
+    """The scorer in pure Python, with the correction if there is one."""
+    return ReferenceScorer() if correction is None else CorrectedScorer(correction)
+
+
 def classification_of(score: Score) -> Classification:
     """The core's value of a score, whichever engine gave it."""
     return Classification(
@@ -53,6 +79,8 @@ def classification_of(score: Score) -> Classification:
         task=score.task,
         expected_output_tokens=score.expected_output_tokens,
         model_version=score.model_version,
+        domain=score.domain,
+        personal_data=score.personal_data,
     )
 
 

@@ -8,120 +8,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from wasm_classifier.correction import Correction, CorrectionError
+from wasm_classifier.correction import from_plain as correction_from_plain
 from worker.access_settings import names_of, read_access
 from worker.admitting import MediatorConfig, catalogue_hash
 from worker.api.auth import Keyring, admin_digest
+from worker.cache.answers import Answers
+from worker.cache.settings import CACHE_MODES, MEBIBYTE, CacheSettings
+from worker.canon.canon_settings import CanonSettings, canon_settings
+from worker.canon.interference_pools import pool_capacities
 from worker.catalogue_settings import adapt_catalogue, choice_setting, whole_setting
 from worker.errors import HarpoonError, SettingsError
 from worker.guard.guarding import INJECTION_MODES, PERSONAL_DATA_MODES, REDACT_MODES, GuardSettings
+from worker.ledger_settings import Retention, retention, signing_seed
 from worker.money import parse_usd
-from worker.ports import Hasher
+from worker.ports import Clock, Hasher
 from worker.routing.catalogue import Catalogue, CompiledCatalogue, compile_catalogue, parse_catalogue
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
 from worker.services import Limits
+from worker.settings_table import SETTINGS
 from worker.strict_json import JsonLimits, parse_json
+from worker.telemetry import LOG_REQUESTS_MODES, TRACE_MODES, Telemetry
 from worker.tenants.limit_settings import limits_from_settings, per_tenant
 from worker.tenants.limits import NO_LIMITS, LimitSet
+from worker.upstream.ai_gateway import MAX_CACHE_TTL_S
 from worker.upstream.attempts import AttemptLimits
 from worker.upstream.providers import ProviderAccess
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One name an operator may set: what it does, and what holds if it isn't set.
-
-    `later`: why it is accepted though nothing reads it yet; empty = it is in force.
-    """
-
-    name: str
-    help: str
-    default: str = ""
-    secret: bool = False
-    later: str = ""
-
-
-SETTINGS = (
-    Setting("HARPOON_TOKENS", "tokens of the form hk_<tenant>_<secret>, separated by commas", secret=True),
-    Setting("HARPOON_OPEN", "1 = serve without a token when none is set (only where nobody else can connect)", "0"),
-    Setting(
-        "HARPOON_ADMIN_TOKEN", "hk_admin_<secret>: opens /admin and lets stored keys in; unset = neither", secret=True
-    ),
-    Setting("HARPOON_STORED_KEYS", "keys made by `harpoon keys` are let in: on, off, or auto = with /admin", "auto"),
-    Setting("HARPOON_BUDGET_USD", "lifetime budget: an amount for every tenant, or tenant=amount,..."),
-    Setting("HARPOON_LIMIT_REQUESTS_PER_MINUTE", "a number for every tenant, or tenant=number,...; unset = no limit"),
-    Setting("HARPOON_LIMIT_TOKENS_PER_MINUTE", "likewise: tokens of input and output"),
-    Setting("HARPOON_LIMIT_CONCURRENT_REQUESTS", "likewise: requests at a time"),
-    Setting("HARPOON_LIMIT_USD_PER_REQUEST", "the most a request may cost, for every tenant, or tenant=amount,..."),
-    Setting("HARPOON_LIMIT_USD_PER_HOUR", "likewise: a budget for each hour (UTC)"),
-    Setting("HARPOON_LIMIT_USD_PER_DAY", "likewise, for each day"),
-    Setting("HARPOON_LIMIT_USD_PER_MONTH", "likewise, for each month"),
-    Setting("HARPOON_LIMIT_USD_PER_USER_PER_DAY", "likewise, for each day of each user named by x-user-id"),
-    Setting("HARPOON_CATALOGUE_JSON", "a catalogue of your own, as JSON text (see `harpoon catalogue`)"),
-    Setting("HARPOON_SIMULATOR", "on, off, or auto = only while no real provider is configured", "auto"),
-    Setting("DEPLOYMENT_MODE", "native, hosted_ai or lightweight: only that provider; unset = all that are configured"),
-    Setting(
-        "HARPOON_ESTIMATES", "observed, or catalogue = never learn, equal requests get equal decisions", "observed"
-    ),
-    Setting("HARPOON_REQUEST_TIMEOUT_S", "longest time of one request, in seconds", "300"),
-    Setting("HARPOON_MAX_BODY_BYTES", "largest request body, in bytes", str(10 * 1024 * 1024)),
-    Setting("HARPOON_MAX_BODY_MEMBERS", "most commas and colons of a request body's JSON, outside strings", "100000"),
-    Setting("HARPOON_MAX_RETRIES", "how often a request that never arrived is sent again", "1"),
-    Setting("HARPOON_MAX_FALLBACKS", "how many further routes are tried", "1"),
-    Setting("HARPOON_MAX_RETRY_AFTER_S", "longest retry-after of a provider that is waited for, in seconds", "5"),
-    Setting("HARPOON_FIRST_BYTE_TIMEOUT_S", "longest wait for a plain answer or a stream's first event, in s", "120"),
-    Setting("HARPOON_KEEP_ALIVE_S", "a silent stream's client gets a comment after so many seconds; 0 = never", "15"),
-    Setting("HARPOON_REDACT", "personal data in prompts: off, policy = a covenant asks for it, or always", "policy"),
-    Setting("HARPOON_GUARD_INJECTION", "a prompt that reads like an attack on instructions: off, flag or deny", "off"),
-    Setting("HARPOON_GUARD_PII", "a prompt with personal data or a secret in it: off, flag, redact or deny", "off"),
-    Setting("HARPOON_GUARD_MAX_CHARACTERS", "most text of a request that is looked through for those", "200000"),
-    Setting("HARPOON_LIVE_POLL_MS", "how often a live feed looks for news, in milliseconds", "50"),
-    Setting("HARPOON_LIVE_LIMIT_S", "longest connection of a live feed, in seconds", "300"),
-    Setting("HARPOON_LIVE_CONNECTIONS", "most live feeds at a time, for each process", "32"),
-    Setting("HOSTED_AI_BASE_URL", "an OpenAI-compatible server on your hosted.ai pods; an empty path stands for /v1"),
-    Setting("HOSTED_AI_API_KEY", "its key", secret=True),
-    Setting("HOSTED_AI_POOL_ID", "the pool that server is: only its routes exist; unset = every pool of the catalogue"),
-    Setting("HOSTED_AI_OVERCOMMIT", "most workloads on one GPU that you accept: a number, true = any, false = 1"),
-    Setting("HOSTED_AI_TIMEOUT_S", "longest silence of that server before an attempt counts as failed", "120"),
-    Setting("NATIVE_BASE_URL", "an OpenAI-compatible server of your own: mlx_lm, vLLM, Ollama"),
-    Setting("NATIVE_API_KEY", "its key", secret=True),
-    Setting("NATIVE_MODELS", "the models it serves, by id or label, such as qwen; unset = all that the catalogue says"),
-    Setting("NATIVE_ATTESTS", "requirements of covenants that it fulfils, such as local_only,no_logging"),
-    Setting("NATIVE_REGIONS", "where it stands, such as DE"),
-    Setting("GROQ_API_KEY", "Groq", secret=True),
-    Setting("GROQ_BASE_URL", "another address for Groq"),
-    Setting("OPENAI_API_KEY", "OpenAI", secret=True),
-    Setting("OPENAI_BASE_URL", "another address for OpenAI, or any OpenAI-compatible server"),
-    Setting("WORKERS_AI_API_KEY", "Workers AI", secret=True),
-    Setting("WORKERS_AI_BASE_URL", "another address for Workers AI than the one with CLOUDFLARE_ACCOUNT_ID in it"),
-    Setting("OPENROUTER_API_KEY", "OpenRouter", secret=True),
-    Setting("OPENROUTER_BASE_URL", "another address for OpenRouter"),
-    Setting("CLOUDFLARE_ACCOUNT_ID", "the Cloudflare account of Workers AI and AI Gateway"),
-    Setting("AI_GATEWAY_ID", "the name of your AI Gateway"),
-    Setting("AI_GATEWAY_TOKEN", "its token", secret=True),
-    Setting("AI_GATEWAY_BASE_URL", "another address for AI Gateway, up to /v1"),
-    Setting(
-        "HARPOON_AI_GATEWAY",
-        "off, provider or compat: how providers with a key that AI Gateway lists are reached",
-        "off",
-    ),
-    Setting("HOSTED_AI_VIA", "direct, or gateway:custom-<slug>/v1 = a custom provider of AI Gateway"),
-    Setting("GROQ_VIA", "direct, gateway or compat; through AI Gateway the key may be stored there"),
-    Setting("OPENAI_VIA", "likewise"),
-    Setting("WORKERS_AI_VIA", "likewise"),
-    Setting("OPENROUTER_VIA", "likewise"),
-    Setting("HARPOON_GEMMA_REPO", "what a native server calls the model of the label gemma; names the label too"),
-    Setting("HARPOON_GEMMA_CONTEXT_LIMIT", "most tokens of input and output together, where gemma is asked for"),
-    Setting("HARPOON_GEMMA_TEMPERATURE", "sent where gemma is asked for and the client set none"),
-    Setting("HARPOON_GEMMA_TOP_P", "likewise"),
-    Setting("HARPOON_GEMMA_MAX_NEW_TOKENS", "most tokens of output, likewise"),
-    Setting("HARPOON_GEMMA_ENABLE_THINKING", "true or false, likewise"),
-    Setting("HARPOON_QWEN_REPO", "what a native server calls the model of the label qwen; names the label too"),
-    Setting("HARPOON_QWEN_CONTEXT_LIMIT", "most tokens of input and output together, where qwen is asked for"),
-    Setting("HARPOON_QWEN_TEMPERATURE", "sent where qwen is asked for and the client set none"),
-    Setting("HARPOON_QWEN_TOP_P", "likewise"),
-    Setting("HARPOON_QWEN_MAX_NEW_TOKENS", "most tokens of output, likewise"),
-    Setting("HARPOON_QWEN_ENABLE_THINKING", "true or false, likewise"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +53,14 @@ class Configuration:
     default_limits: LimitSet = NO_LIMITS
     tenant_limits: dict[str, LimitSet] = field(default_factory=dict)
     guard: GuardSettings = field(default_factory=GuardSettings)
+    canon: CanonSettings = field(default_factory=CanonSettings)
+    correction: Correction | None = None
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    log_requests: str = "auto"
+    signing_seed: bytes | None = field(default=None, repr=False)
+    retention: Retention = field(default_factory=Retention)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    pool_capacities: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def configured(self) -> frozenset[str]:
@@ -150,6 +70,13 @@ class Configuration:
     def keyring(self) -> Keyring:
         """Raises: SettingsError for a token of another form."""
         return Keyring.from_tokens(self.tokens, open_access=self.open_access, stored_keys=self.stored_keys)
+
+    def answers(self, clock: Clock, most_bytes: int | None = None) -> Answers | None:
+        """An answer cache for a mediator, None if it is off. `most_bytes`: what the host has room for."""
+        if not self.cache.is_on:
+            return None
+        room = self.cache.max_bytes if most_bytes is None else min(most_bytes, self.cache.max_bytes)
+        return Answers(clock, lambda route: self.catalogue.by_id[route].model, room)
 
     def mediator_config(self, hasher: Hasher) -> MediatorConfig:
         """What the mediator has to know of it."""
@@ -162,6 +89,9 @@ class Configuration:
             limits=self.tenant_limits or None,
             default_limits=self.default_limits,
             frozen_estimates=self.frozen_estimates,
+            canon=self.canon,
+            retention=self.retention,
+            pool_capacities=self.pool_capacities,
         )
 
 
@@ -180,43 +110,86 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
     default_limits, tenant_limits = limits_from_settings(values)
     admin = admin_digest(values["HARPOON_ADMIN_TOKEN"])
     stored_keys = choice_setting(values, "HARPOON_STORED_KEYS", ("auto", "on", "off"))
-    estimates = choice_setting(values, "HARPOON_ESTIMATES", ("observed", "catalogue"))
+    catalogue = compile_catalogue(_in_force(source, access))
     return Configuration(
         tokens=tuple(token.strip() for token in values["HARPOON_TOKENS"].split(",") if token.strip()),
         open_access=choice_setting(values, "HARPOON_OPEN", ("0", "1")) == "1",
         default_cap=default_cap,
         caps=caps,
-        catalogue=compile_catalogue(_in_force(source, access)),
+        catalogue=catalogue,
+        pool_capacities=pool_capacities(values["HARPOON_POOL_CAPACITY"], catalogue),
         access=access,
-        frozen_estimates=estimates == "catalogue",
+        frozen_estimates=choice_setting(values, "HARPOON_ESTIMATES", ("observed", "catalogue")) == "catalogue",
         admin_digest=admin,
         stored_keys=stored_keys == "on" or (stored_keys == "auto" and bool(admin)),
         default_limits=default_limits,
         tenant_limits=tenant_limits,
-        guard=GuardSettings(
-            redact=choice_setting(values, "HARPOON_REDACT", REDACT_MODES),
-            injection=choice_setting(values, "HARPOON_GUARD_INJECTION", INJECTION_MODES),
-            personal_data=choice_setting(values, "HARPOON_GUARD_PII", PERSONAL_DATA_MODES),
-            max_characters=whole_setting(values, "HARPOON_GUARD_MAX_CHARACTERS", 1, 100_000_000),
-        ),
-        limits=Limits(
-            json=JsonLimits(
-                max_bytes=whole_setting(values, "HARPOON_MAX_BODY_BYTES", 1, 100 * 1024 * 1024),
-                max_members=whole_setting(values, "HARPOON_MAX_BODY_MEMBERS", 1, 100_000_000),
-            ),
-            request_us=whole_setting(values, "HARPOON_REQUEST_TIMEOUT_S", 1, 86_400) * 1_000_000,
-            attempts=AttemptLimits(
-                max_retries=whole_setting(values, "HARPOON_MAX_RETRIES", 0, 5),
-                max_fallbacks=whole_setting(values, "HARPOON_MAX_FALLBACKS", 0, 16),
-                first_byte_us=whole_setting(values, "HARPOON_FIRST_BYTE_TIMEOUT_S", 1, 86_400) * 1_000_000,
-                max_retry_after_us=whole_setting(values, "HARPOON_MAX_RETRY_AFTER_S", 0, 60) * 1_000_000,
-            ),
-            keep_alive_us=whole_setting(values, "HARPOON_KEEP_ALIVE_S", 0, 3_600) * 1_000_000,
-            live_poll_us=whole_setting(values, "HARPOON_LIVE_POLL_MS", 10, 60_000) * 1_000,
-            live_limit_us=whole_setting(values, "HARPOON_LIVE_LIMIT_S", 1, 86_400) * 1_000_000,
-            live_connections=whole_setting(values, "HARPOON_LIVE_CONNECTIONS", 0, 10_000),
-        ),
+        correction=_correction(values["HARPOON_CORRECTION_JSON"]),
+        canon=canon_settings(values),
+        guard=_guard(values),
+        telemetry=_telemetry(values),
+        signing_seed=signing_seed(values),
+        retention=retention(values),
+        log_requests=choice_setting(values, "HARPOON_LOG_REQUESTS", LOG_REQUESTS_MODES),
+        cache=_cache(values),
+        limits=_limits(values),
     )
+
+
+def _limits(values: Mapping[str, str]) -> Limits:
+    return Limits(
+        json=JsonLimits(
+            max_bytes=whole_setting(values, "HARPOON_MAX_BODY_BYTES", 1, 100 * 1024 * 1024),
+            max_members=whole_setting(values, "HARPOON_MAX_BODY_MEMBERS", 1, 100_000_000),
+        ),
+        request_us=whole_setting(values, "HARPOON_REQUEST_TIMEOUT_S", 1, 86_400) * 1_000_000,
+        attempts=AttemptLimits(
+            max_retries=whole_setting(values, "HARPOON_MAX_RETRIES", 0, 5),
+            max_fallbacks=whole_setting(values, "HARPOON_MAX_FALLBACKS", 0, 16),
+            first_byte_us=whole_setting(values, "HARPOON_FIRST_BYTE_TIMEOUT_S", 1, 86_400) * 1_000_000,
+            max_retry_after_us=whole_setting(values, "HARPOON_MAX_RETRY_AFTER_S", 0, 60) * 1_000_000,
+        ),
+        keep_alive_us=whole_setting(values, "HARPOON_KEEP_ALIVE_S", 0, 3_600) * 1_000_000,
+        live_poll_us=whole_setting(values, "HARPOON_LIVE_POLL_MS", 10, 60_000) * 1_000,
+        live_limit_us=whole_setting(values, "HARPOON_LIVE_LIMIT_S", 1, 86_400) * 1_000_000,
+        live_connections=whole_setting(values, "HARPOON_LIVE_CONNECTIONS", 0, 10_000),
+    )
+
+
+def _guard(values: Mapping[str, str]) -> GuardSettings:
+    return GuardSettings(
+        redact=choice_setting(values, "HARPOON_REDACT", REDACT_MODES),
+        injection=choice_setting(values, "HARPOON_GUARD_INJECTION", INJECTION_MODES),
+        personal_data=choice_setting(values, "HARPOON_GUARD_PII", PERSONAL_DATA_MODES),
+        max_characters=whole_setting(values, "HARPOON_GUARD_MAX_CHARACTERS", 1, 100_000_000),
+    )
+
+
+def _telemetry(values: Mapping[str, str]) -> Telemetry:
+    """What is observed, without the observer, which is the host's."""
+    return Telemetry(
+        trace=choice_setting(values, "HARPOON_TRACE", TRACE_MODES),
+        to_providers=choice_setting(values, "HARPOON_TRACE_PROVIDERS", ("on", "off")) == "on",
+    )
+
+
+def _cache(values: Mapping[str, str]) -> CacheSettings:
+    return CacheSettings(
+        mode=choice_setting(values, "HARPOON_CACHE", CACHE_MODES),
+        ttl_us=whole_setting(values, "HARPOON_CACHE_TTL_S", 1, MAX_CACHE_TTL_S) * 1_000_000,
+        max_bytes=whole_setting(values, "HARPOON_CACHE_MAX_BYTES", 64 * 1024, 64 * 1024 * MEBIBYTE),
+        max_entry_bytes=whole_setting(values, "HARPOON_CACHE_MAX_ENTRY_BYTES", 1, 16 * MEBIBYTE),
+    )
+
+
+def _correction(text: str) -> Correction | None:
+    name = "HARPOON_CORRECTION_JSON"
+    try:
+        return correction_from_plain(parse_json(text.encode())) if text else None
+    except HarpoonError as problem:
+        raise SettingsError(f"{name}: {problem.message}", param=name) from problem
+    except CorrectionError as problem:
+        raise SettingsError(f"{name}: {problem}", param=name) from problem
 
 
 def _catalogue(text: str, values: Mapping[str, str]) -> Catalogue:

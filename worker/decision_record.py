@@ -6,16 +6,20 @@ encoding it takes three times as long. `parse_canonical` reads it back, and test
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from worker.admission import Facts
 from worker.budget import Account
 from worker.canon.decide import Decision
+from worker.canon.interference_pools import FullPools
 from worker.covenant.policy import Policy
 from worker.ledger.canonical import canonical_json
 from worker.ledger.canonical import canonical_string as quote
+from worker.routing.pool_readings import NO_READINGS, cells_of
+from worker.routing.pool_waits import PoolReading
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 Authority = tuple[frozenset[str] | None, frozenset[str] | None]
 
 
@@ -44,6 +48,32 @@ def _redacted_text(facts: Facts) -> str:
     return f'"redacted":[{",".join([quote(kind) for kind in facts.redactable])}],'
 
 
+def _guardrails_text(facts: Facts) -> str:
+    """What forbids the request on every route; nothing at all if nothing does."""
+    if not facts.guardrails:
+        return ""
+    return f'"guardrails":[{",".join([quote(text) for text in facts.guardrails])}],'
+
+
+def _missing_text(missing_canon: tuple[str, ...]) -> str:
+    if not missing_canon:
+        return ""
+    return f'"missing_canon":[{",".join([quote(name) for name in missing_canon])}],'
+
+
+def _pools_text(full_pools: FullPools) -> str:
+    if not full_pools:
+        return ""
+    return f'"full_pools":{canonical_json(dict(full_pools)).decode()},'
+
+
+def _readings_text(readings: Mapping[str, PoolReading]) -> str:
+    if not readings:
+        return ""
+    said = [f"{quote(route)}:{quote(cells_of(readings[route]))}" for route in sorted(readings)]
+    return f'"pools":{{{",".join(said)}}},'
+
+
 def _account_text(account: Account) -> str:
     cap = "null" if account.cap is None else account.cap
     return f"[{quote(account.kind)},{cap},{account.spent},{account.reserved}]"
@@ -57,11 +87,16 @@ def record_text(
     configured: frozenset[str],
     catalogue_hash: str,
     authority: Authority = (None, None),
+    missing_canon: tuple[str, ...] = (),
+    full_pools: FullPools = (),
+    readings: Mapping[str, PoolReading] = NO_READINGS,
 ) -> str:
     """The canonical text of a decision, members in the order of their names.
 
     Args: authority: the providers and the models that may be used; None = all of them, and if all of both may be,
-    nothing is said of it.
+    nothing is said of it. missing_canon: the items every route rests on that are not CANON; likewise.
+    full_pools: those that may not be joined, with their capacity; likewise. readings: by the id of each route whose
+    estimate is made from one; likewise.
     """
     judged = facts.classification
     rows = ",".join([quote(row) for row in decision.to_rows()])
@@ -70,9 +105,11 @@ def record_text(
         f'"candidates":[{rows}],'
         f'"catalogue":"{catalogue_hash}","classification":[{quote(judged.model_version)},{quote(judged.complexity)},'
         f"{quote(judged.task)},{judged.p_small_fails_ppm},{judged.expected_output_tokens}],"
-        f'"configured":[{_names_text(configured)}],"load":[{facts.input_bytes},{facts.images},{facts.choices},'
+        f'"configured":[{_names_text(configured)}],{_pools_text(full_pools)}{_guardrails_text(facts)}'
+        f'"load":[{facts.input_bytes},{facts.images},{facts.choices},'
         f"{facts.max_output_tokens},[{_names_text(frozenset(facts.needs))}]],"
-        f'"model":{quote(facts.model)},"policy":{_policy_text(facts.policy)},'
+        f'{_missing_text(missing_canon)}"model":{quote(facts.model)},"policy":{_policy_text(facts.policy)},'
+        f"{_readings_text(readings)}"
         f'"ranking":[{",".join([str(position) for position in decision.ranking])}],{_redacted_text(facts)}'
         f'"request":{quote(facts.request_digest)},'
         f'"unconfigured":[{",".join([quote(route) for route in unconfigured])}],"v":{SNAPSHOT_VERSION}}}'

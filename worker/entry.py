@@ -13,23 +13,27 @@ from typing import Any, ClassVar
 import js
 from workers import WorkerEntrypoint
 
+import worker.covenant.steps  # noqa: F401  # so that the snapshot an isolate starts from holds its tables
+from wasm_classifier.correction import Correction
 from worker.access_settings import names_in_catalogue
 from worker.app import Application, create_app
-from worker.classification import ReferenceScorer
-from worker.configuration import SETTINGS, Configuration, read_configuration
+from worker.classification import CorrectedScorer, ReferenceScorer
+from worker.configuration import Configuration, read_configuration
 from worker.edge.asgi import serve
 from worker.edge.bindings import read_variable
 from worker.edge.fetch_transport import FetchTransport
 from worker.edge.host import EdgeClock, EdgeIds
 from worker.edge.kernel_module import KernelScorer
-from worker.edge.log import redact_logs
+from worker.edge.log import RequestConsole, set_up_logging
 from worker.edge.mediation import ObjectMediator, RemoteMediator
 from worker.edge.mediator_agent import MediatorObject, ObjectHost, TextMediator
+from worker.edge.webcrypto_signer import WebCryptoSigner
 from worker.errors import StateError
 from worker.mediator import Mediator
 from worker.metrics import Metrics
 from worker.ports import Scorer
 from worker.services import Services
+from worker.settings_table import SETTINGS
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
 
 __all__ = ["Default", "MediatorAgent"]
@@ -37,6 +41,13 @@ __all__ = ["Default", "MediatorAgent"]
 #: Each look of a live feed is a subrequest, of which a request may have as few as 1,000
 #: (https://developers.cloudflare.com/workers/platform/limits/#subrequests): looking this often, for 400 s.
 LEAST_LIVE_POLL_US = 400_000
+#: So is each step of a verification: with this many entries a step, a log of half a million can be verified.
+LEDGER_BATCH = 512
+#: A tenant's kept answers share an isolate's 128 MB with other objects
+#: (https://developers.cloudflare.com/workers/platform/limits/#memory).
+MOST_CACHE_BYTES = 8 * 1024 * 1024
+#: A kept answer crosses to the tenant's object and back inside JSON text.
+MOST_CACHE_ENTRY_BYTES = 1024 * 1024
 
 
 @lru_cache(maxsize=4)
@@ -53,8 +64,10 @@ def configuration_of(env: Any) -> Configuration:
     return _configuration(values, f"{gateway}/simulator/v1" if gateway else None)
 
 
-async def load_scorer() -> Scorer:
-    """The kernel where one was uploaded, else the reference, which says the same more slowly."""
+async def load_scorer(correction: Correction | None) -> Scorer:
+    """The kernel where one was uploaded, else the reference, which says the same more slowly; a correction needs it."""
+    if correction is not None:
+        return CorrectedScorer(correction)
     scorer = KernelScorer()
     try:
         await scorer.load()
@@ -66,12 +79,16 @@ async def load_scorer() -> Scorer:
 
 async def build_services(env: Any) -> Services:
     """The services of an isolate."""
-    redact_logs(env)
+    redacting = set_up_logging(env)
     configuration, ids = configuration_of(env), EdgeIds()
+    cache = configuration.cache
+    signer = None if configuration.signing_seed is None else WebCryptoSigner(configuration.signing_seed)
+    if signer is not None:
+        await signer.load()
     return Services(
         mediator=RemoteMediator(env),
         dispatcher=Dispatcher(FetchTransport(), configuration.access, UpstreamLimits()),
-        scorer=await load_scorer(),
+        scorer=await load_scorer(configuration.correction),
         clock=EdgeClock(),
         ids=ids,
         catalogue=configuration.catalogue,
@@ -79,7 +96,16 @@ async def build_services(env: Any) -> Services:
         keyring=configuration.keyring(),
         admin_digest=configuration.admin_digest,
         guard=configuration.guard,
-        limits=replace(configuration.limits, live_poll_us=max(configuration.limits.live_poll_us, LEAST_LIVE_POLL_US)),
+        signer=signer,
+        cache=replace(cache, max_entry_bytes=min(cache.max_entry_bytes, MOST_CACHE_ENTRY_BYTES)),
+        limits=replace(
+            configuration.limits,
+            live_poll_us=max(configuration.limits.live_poll_us, LEAST_LIVE_POLL_US),
+            ledger_batch=LEDGER_BATCH,
+        ),
+        telemetry=replace(
+            configuration.telemetry, observer=RequestConsole(redacting) if configuration.log_requests == "on" else None
+        ),
         host="workerd",
         # An isolate has no number of its own.
         metrics=Metrics(ids.new("isolate")[:16]),
@@ -109,6 +135,9 @@ class MediatorAgent(MediatorObject):
     @staticmethod
     async def build(host: ObjectHost) -> TextMediator:
         """Wire the tenant's mediator, which opens its tables once a caller is known."""
+        set_up_logging(host.env)
         await host.hasher.load()
-        mediator = Mediator(host.database, host.hasher, configuration_of(host.env).mediator_config(host.hasher))
+        configuration = configuration_of(host.env)
+        answers = configuration.answers(host.clock, MOST_CACHE_BYTES)
+        mediator = Mediator(host.database, host.hasher, configuration.mediator_config(host.hasher), answers)
         return ObjectMediator(mediator, host.clock, host.set_alarm)

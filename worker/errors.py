@@ -7,6 +7,7 @@
     │   ├── NotAuthenticated       no token, or one we don't know               401
     │   ├── UnknownModel           no route serves that model                   404
     │   ├── UnknownDecision        no decision of this tenant has that id       404
+    │   ├── CertificateUnavailable what the decision rested on is gone          409
     │   ├── TooManyLiveConnections more live feeds than a process serves        429
     │   ├── UnknownCovenant        no covenant of this tenant has that id       404
     │   └── UnreadableCovenant     a covenant with words we refuse to guess at  422
@@ -23,6 +24,7 @@
     └── IntegrityError         our own state or data is not what it must be     500
         ├── StateError             the database refused or failed
         ├── CanonicalError         a value that has no canonical form
+        ├── LedgerFault            a log, a proof or a checkpoint that does not verify
         ├── CatalogueError         a catalogue that contradicts itself
         └── SettingsError          a setting of the host that can't be used
 
@@ -75,6 +77,11 @@ class UnknownModel(CallerError):
 class UnknownDecision(CallerError):
     status = 404
     code = "decision_not_found"
+
+
+class CertificateUnavailable(CallerError):
+    status = 409
+    code = "certificate_unavailable"
 
 
 class UnknownCovenant(CallerError):
@@ -155,6 +162,17 @@ class StateError(IntegrityError):
 
 class CanonicalError(IntegrityError):
     code = "not_canonical"
+
+
+class LedgerFault(IntegrityError):
+    """`reason`: one of the upper-case words of docs/ledger.md; `seq`: the entry, None where it is about none."""
+
+    code = "ledger_fault"
+
+    def __init__(self, reason: str, message: str, seq: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.seq = seq
 
 
 class CatalogueError(IntegrityError):

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from worker.admission import Admission, Attempt, Facts, Fallback, Grant, Settlement
+from worker.cache.kept import Keep
 from worker.routing.candidates import BYTES_PER_TOKEN, PLANNED_IMAGE_TOKENS, cost_usd_micros
 from worker.routing.catalogue import Route
 from worker.services import Services
+from worker.telemetry import Seen
 from worker.upstream.ai_gateway import NO_OPTIONS, GatewayOptions, asked_delay_us
 from worker.upstream.attempts import CALLED_OFF, TIMEOUT, AttemptLimits, Ended, Reserve, Send, Wait, attempt_flow
 from worker.upstream.dispatch import Reply
@@ -30,7 +32,8 @@ class Exchange:
     """The running account of one request; `may_owe`: what is held for it may be spent already.
 
     `started_us` is on the monotonic clock; `charged_usd_micros` is what earlier attempts have been charged; `words`
-    is what providers said of attempts that failed, by the attempt's position.
+    is what providers said of attempts that failed, by the attempt's position; `seen` is the record that somebody wants.
+    `cached`: the answer comes from the answer cache; `keep`: it is to go there. `intent_at_us`: see `Settlement`.
     """
 
     facts: Facts
@@ -45,6 +48,10 @@ class Exchange:
     charged_usd_micros: int = 0
     options: GatewayOptions = NO_OPTIONS
     words: dict[int, str] = field(default_factory=dict)
+    seen: Seen | None = None
+    cached: bool = False
+    keep: Keep | None = None
+    intent_at_us: int = 0
 
     @property
     def wire(self) -> Wire:
@@ -85,6 +92,11 @@ class Exchange:
             first_byte_us=self.first_byte_us,
             elapsed_us=elapsed_us,
             attempts=tuple(self.attempts),
+            trace_id="" if self.seen is None else self.seen.trace.trace_id,
+            cached=self.cached,
+            keep=self.keep,
+            intent_at_us=self.intent_at_us,
+            pool=None if self.reply is None else self.reply.pool,
         )
 
     def plain_usage(self) -> tuple[str, tuple[int, int]]:
@@ -146,6 +158,9 @@ async def _attempt(
     began_us = clock.monotonic_us()
     left_us = exchange.ends_us - began_us
     exchange.may_owe = True
+    leave_no_trace = policy.leaves_no_trace
+    seen = exchange.seen
+    trace = () if seen is None else seen.attempts(route, began_us, services.ids, leave_no_trace=leave_no_trace)
     cause, status = CALLED_OFF, 0
     try:
         async with clock.timeout(max(1, min(left_us, first_byte_us))):
@@ -155,7 +170,8 @@ async def _attempt(
                 stream=exchange.request.stream,
                 wire=wire,
                 options=exchange.options,
-                leave_no_trace="no_logging" in policy.requirements or policy.effective_priority == "max_security",
+                leave_no_trace=leave_no_trace,
+                trace=trace,
             )
         cause, status = reply.ended.cause, reply.status
         exchange.may_owe = not reply.ended.unbilled
@@ -168,6 +184,8 @@ async def _attempt(
     finally:
         now_us = clock.monotonic_us()
         exchange.attempts.append(Attempt(route.id, cause, status, now_us - began_us))
+    if seen is not None:
+        seen.answered(reply.answer, reply.first)
     if reply.words:
         exchange.words[len(exchange.attempts) - 1] = reply.words
     if reply.answer is not None:

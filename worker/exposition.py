@@ -41,6 +41,8 @@ def exposition(metrics: Metrics, *, is_up: bool, uptime_us: int, build: Labels) 
     limited = "Requests refused by a limit on requests or tokens, by each limit that refused."
     page.counter("harpoon_limited_total", limited, ("limit",), _single(metrics.limits))
     page.counter("harpoon_classified_total", "Texts classified.", ("complexity",), _single(metrics.classified))
+    lookups = "Requests admitted while the answer cache is on, by what it had for them."
+    page.counter("harpoon_cache_lookups_total", lookups, ("result",), _single(metrics.cache_lookups))
     return page.text()
 
 

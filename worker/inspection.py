@@ -13,12 +13,17 @@ from typing import Any
 from worker.admission import Facts
 from worker.admitting import MediatorConfig, Weighed, bounds_on, decide_on, refusal_of
 from worker.budget import Account
+from worker.canon.certificate import CertificateError, certificate_of_request
 from worker.canon.decide import Decision, terms_of, total_us
 from worker.canon.flips import Flip, find_flips, find_tie, selected_route
+from worker.canon.store import catalogue_in
 from worker.covenant.policy import Policy
 from worker.ledger.entry import ENTRIES_PER_LOG, STRUCTURE_UPDATE, entry_id
 from worker.ports import Hasher, Sql, SqlRow, as_int
 from worker.routing.candidates import Candidate, complexity_index
+from worker.routing.catalogue import CompiledCatalogue
+from worker.routing.identity import hashed_form
+from worker.routing.pool_waits import may_be_late
 from worker.sessions.event import outcome_of
 
 #: How many of a tenant's latest decisions are looked through for a request id, which has no index of its own.
@@ -32,7 +37,7 @@ def explain(weighed: Weighed, hasher: Hasher, config: MediatorConfig, facts: Fac
 
     Args: facts: bound to their covenant, as they were weighed. Returns: `decision`, the record that `decision_digest`
     is taken of; `selected`; `refusal` or None; `flips`; and in the order of the decision's candidates `observed`,
-    `terms` (None = denied) and `ties` (None = denied, or the selected one).
+    `waits` (None = its pool says nothing), `terms` (None = denied) and `ties` (None = denied, or the selected one).
     """
     accounts, decision, unconfigured, record, standing = weighed
     bounds = bounds_on(config, facts, accounts, standing)
@@ -56,11 +61,21 @@ def explain(weighed: Weighed, hasher: Hasher, config: MediatorConfig, facts: Fac
         "decision_digest": hasher.sha3_256(record.encode()).hex(),
         "selected": selected_route(decision),
         "observed": [candidate.observation._asdict() for candidate in decision.candidates],
+        "waits": [_wait(candidate, facts) for candidate in decision.candidates],
         "terms": terms,
         "ties": ties,
         "refusal": None if refusal is None else {"kind": refusal.kind, "reasons": list(refusal.reasons)},
         "flips": [flip._asdict() for flip in _flips(weighed, config, facts)],
     }
+
+
+def _wait(candidate: Candidate, facts: Facts) -> dict[str, Any] | None:
+    """What a candidate's pool says of itself, the wait that follows, and whether it may break the deadline."""
+    wait = candidate.wait
+    if wait is None:
+        return None
+    figures = {name: value for name, value in wait._asdict().items() if name != "reading"}
+    return {**wait.reading._asdict(), **figures, "may_be_late": may_be_late(wait, facts.policy.deadline_us)}
 
 
 def _flips(weighed: Weighed, config: MediatorConfig, facts: Facts) -> tuple[Flip, ...]:
@@ -81,6 +96,42 @@ def decision_in(sql: Sql, tenant: str, decision_id: str) -> dict[str, Any] | Non
     """One decision, or None."""
     rows = sql.execute(f"{_RECORD} WHERE d.tenant = ? AND d.decision_id = ?", tenant, decision_id)
     return _record(rows[0]) if rows else None
+
+
+def certificate_in(
+    sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, decision_id: str
+) -> tuple[dict[str, Any], str | None] | None:
+    """The record of one decision, and the kept text of its catalogue if that is in force no more; None = no such one.
+
+    `certified` makes the certificate of them, which no transaction has to wait for.
+    """
+    record = decision_in(sql, tenant, decision_id)
+    if record is None:
+        return None
+    decision = record["decision"]
+    if decision is None or decision["catalogue"] == config.catalogue_hash:
+        return record, None
+    return record, catalogue_in(sql, hasher, tenant, decision["catalogue"])
+
+
+def certified(
+    found: tuple[dict[str, Any], str | None] | None, hasher: Hasher, config: MediatorConfig
+) -> dict[str, Any] | None:
+    """The certificate of what `certificate_in` found, as `certificate`; `problem` = it can't be had. Pure."""
+    if found is None:
+        return None
+    record, kept = found
+    decision = record["decision"]
+    if decision is None:
+        return {"problem": "the ledger's retention has dropped what this decision rests on; its digest is kept"}
+    form: object = json.loads(kept) if kept else None
+    compiled: CompiledCatalogue | None = None
+    if decision["catalogue"] == config.catalogue_hash:
+        form, compiled = hashed_form(config.catalogue.canonical, hasher.sha3_256), config.catalogue
+    try:
+        return {"certificate": certificate_of_request(decision, form, hasher, compiled)}
+    except CertificateError as problem:
+        return {"problem": problem.message}
 
 
 def decisions_in(
@@ -127,7 +178,8 @@ def _record(row: SqlRow) -> dict[str, Any]:
         "decision_digest": digest,
         "charged_usd_micros": charged,
         "outcome": outcome_of(json.loads(str(event))) if event else None,
-        "decision": json.loads(str(evidence)),
+        # None: retention has dropped the record; its digest is there for ever.
+        "decision": None if evidence is None else json.loads(str(evidence)),
     }
 
 

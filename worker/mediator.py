@@ -6,17 +6,26 @@ with the same methods that passes the values on as JSON.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 from worker.admission import UNKNOWN_COVENANT, Admission, Facts, Fallback, Grant, Settled, Settlement
 from worker.admitting import MediatorConfig, Weighed, admit_in, ensure_canon, weigh_in
+from worker.cache.answers import Answers
+from worker.cache.kept import Awaited, Kept
+from worker.canon.desk import canon_in
+from worker.canon.order import Order as CanonOrder
+from worker.canon.order import problem_of
 from worker.covenant_store import Draft, bind_covenant, create_in, list_in, read_in
-from worker.inspection import decision_in, decisions_in, explain, follow_in
-from worker.ports import Database, Hasher, Sql
+from worker.errors import CallerError
+from worker.inspection import certificate_in, certified, decision_in, decisions_in, explain, follow_in
+from worker.ledger.erasure import DECISION_KINDS, EVENT_KINDS, next_drop_in, retain_in
+from worker.ledger.log import AGAIN, ledger_in
+from worker.ports import Database, Hasher, Sql, as_int
 from worker.routing.estimates import read_observations
 from worker.schema import migrate
 from worker.settling import SWEEP_LIMIT, advance_in, settle_in, sweep_in
-from worker.tenants.administration import Order, administer_in
+from worker.tenants.administration import ERASE, Order, administer_in
 from worker.tenants.standing import check_key_in, standing_in
 
 
@@ -29,7 +38,11 @@ class MediatorPort(Protocol):
 
     async def settle(self, settlement: Settlement) -> Settled: ...
 
+    async def awaited(self, asked: Awaited) -> Kept | None: ...
+
     async def read(self, tenant: str, decision_id: str) -> dict[str, Any] | None: ...
+
+    async def certificate(self, tenant: str, decision_id: str) -> dict[str, Any] | None: ...
 
     async def create_covenant(self, draft: Draft) -> dict[str, Any]: ...
 
@@ -55,14 +68,24 @@ class MediatorPort(Protocol):
 
     async def administer(self, order: Order) -> dict[str, Any]: ...
 
+    async def canon(self, order: CanonOrder) -> dict[str, Any]: ...
+
+    async def ledger(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]: ...
+
 
 class Mediator:
-    """Budgets, decisions, estimates, ledger and outbox of every tenant in one Database."""
+    """Budgets, decisions, estimates, ledger and outbox of every tenant in one Database; `answers` is in memory alone.
 
-    def __init__(self, database: Database, hasher: Hasher, config: MediatorConfig) -> None:
+    Args: answers: the answer cache, None = there is none.
+    """
+
+    def __init__(
+        self, database: Database, hasher: Hasher, config: MediatorConfig, answers: Answers | None = None
+    ) -> None:
         self._database = database
         self._hasher = hasher
         self._config = config
+        self._answers = answers
 
     async def open(self) -> None:
         """Create or migrate the tables. Raises: StateError."""
@@ -70,7 +93,10 @@ class Mediator:
 
     async def admit(self, facts: Facts) -> Admission:
         """Decide, record, reserve. Raises: UnknownModel; StateError, and then nothing may be sent."""
-        return await self._database.transact(lambda sql: admit_in(sql, self._hasher, self._config, facts))
+        admission = await self._database.transact(lambda sql: admit_in(sql, self._hasher, self._config, facts))
+        if facts.cache is None or self._answers is None:
+            return admission
+        return self._answers.admitted(facts, admission)
 
     async def advance(self, fallback: Fallback) -> Grant:
         """Move the reservation to the next route. Raises: StateError."""
@@ -78,12 +104,21 @@ class Mediator:
 
     async def settle(self, settlement: Settlement) -> Settled:
         """Turn the reservation into spending, once. Raises: StateError."""
+        if self._answers is not None:
+            # Whoever waits for this answer needn't wait for the commit too.
+            self._answers.settled(settlement)
         return await self._database.transact(
             lambda sql: settle_in(sql, self._hasher, self._config, settlement), patient=True
         )
 
+    async def awaited(self, asked: Awaited) -> Kept | None:
+        """The answer to the same request of somebody else, once it is there (`worker.cache.answers`)."""
+        return None if self._answers is None else await self._answers.awaited(asked)
+
     async def sweep(self, now_us: int, *, everything: bool = False) -> int:
         """Settle orphans at their worst case; returns how many. Raises: StateError."""
+        if self._answers is not None:
+            self._answers.purge(now_us)
         total = 0
         while True:
             swept = await self._database.transact(lambda sql: sweep_in(sql, self._hasher, now_us, everything))
@@ -100,6 +135,13 @@ class Mediator:
     async def read(self, tenant: str, decision_id: str) -> dict[str, Any] | None:
         """One decision as plain values, or None. Raises: StateError."""
         return await self._database.transact(lambda sql: decision_in(sql, tenant, decision_id))
+
+    async def certificate(self, tenant: str, decision_id: str) -> dict[str, Any] | None:
+        """One decision's certificate (`worker.inspection.certified`), or None. Raises: StateError."""
+        found = await self._database.transact(
+            lambda sql: certificate_in(sql, self._hasher, self._config, tenant, decision_id)
+        )
+        return certified(found, self._hasher, self._config)
 
     async def create_covenant(self, draft: Draft) -> dict[str, Any]:
         """Store a covenant, record that in the ledger, and return it (`worker.covenant_store`). Raises: StateError."""
@@ -158,7 +200,53 @@ class Mediator:
 
     async def administer(self, order: Order) -> dict[str, Any]:
         """Carry out an administrator's order (`worker.tenants.administration`). Raises: StateError."""
-        return await self._database.transact(lambda sql: administer_in(sql, self._hasher, self._config, order))
+        found = await self._database.transact(lambda sql: administer_in(sql, self._hasher, self._config, order))
+        if order.act == ERASE and self._answers is not None:
+            # Nobody knows whose words are in which answer.
+            self._answers.forget(order.tenant)
+        return found
+
+    async def ledger(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What an act on the tenant's log found (`worker.ledger.log`). Raises: LedgerFault; StateError."""
+        while True:
+            found = await self._database.transact(lambda sql: ledger_in(sql, self._hasher, tenant, act, given))
+            if AGAIN not in found:
+                return found
+
+    async def retain(self, now_us: int) -> int:
+        """Drop evidence that has outlived the retention, of every tenant here; returns in how many steps.
+
+        Raises: StateError.
+        """
+        keep_us, events = self._config.retention
+        if not keep_us:
+            return 0
+        kinds = DECISION_KINDS | EVENT_KINDS if events else DECISION_KINDS
+        logs = await self._database.transact(lambda sql: sql.execute("SELECT tenant, log FROM tenant"))
+        steps = 0
+        for tenant, log in logs:
+            of_log = partial(retain_in, hasher=self._hasher, tenant=str(tenant), log=as_int(log))
+            while await self._database.transact(partial(of_log, now_us=now_us, keep_us=keep_us, kinds=kinds)):
+                steps += 1
+        return steps
+
+    async def next_drop_us(self) -> int | None:
+        """When `retain` will have something to drop, for a host with an alarm; None = never. Raises: StateError."""
+        keep_us, events = self._config.retention
+        if not keep_us:
+            return None
+        kinds = DECISION_KINDS | EVENT_KINDS if events else DECISION_KINDS
+        return await self._database.transact(lambda sql: next_drop_in(sql, keep_us, kinds))
+
+    async def canon(self, order: CanonOrder) -> dict[str, Any]:
+        """Carry out an order to the tenant's canon (`worker.canon.desk`), or say why it can't be. Raises: StateError.
+
+        What it says is in the log by then; a refusal (`worker.canon.order.problem_of`) left nothing there.
+        """
+        try:
+            return await self._database.transact(lambda sql: canon_in(sql, self._hasher, self._config, order))
+        except CallerError as problem:
+            return problem_of(problem)
 
     async def is_there(self) -> bool:
         """Whether the tables were ever made, for a host that makes none for a caller it doesn't know."""

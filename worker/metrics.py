@@ -35,6 +35,9 @@ BUCKETS_US = (
 )
 #: The outcome of a request that ended before any provider was asked.
 REFUSED = "refused"
+#: How looks into the answer cache end beside hit and miss: with the answer to the same request of somebody else, or
+#: without a look, because the request wants none or may have none.
+JOINED, BYPASS = "joined", "bypass"
 #: The status of a request whose client left before an answer began.
 NO_STATUS = "none"
 
@@ -66,12 +69,17 @@ class Metrics:
         self.denials: dict[str, int] = {}
         self.limits: dict[str, int] = {}
         self.classified: dict[str, int] = {}
+        self.cache_lookups: dict[str, int] = {}
         self.duration = Histogram()
         self.first_byte = Histogram()
 
     def saw_text(self, complexity: str) -> None:
         """A text was classified."""
         self.classified[complexity] = self.classified.get(complexity, 0) + 1
+
+    def looked_up(self, result: str) -> None:
+        """The answer cache was looked into, or passed by."""
+        self.cache_lookups[result] = self.cache_lookups.get(result, 0) + 1
 
     def denied(self, reasons: Iterable[str]) -> None:
         """A decision admitted no route; `reasons` read `CODE: subject ...`, and each code counts once.

@@ -54,7 +54,7 @@ class Database(Protocol):
 
 #: Performs one HTTP exchange: `handle_async_request`. Raises only httpx.TransportError and its subclasses; that nothing
 #: was sent it says by NotSent or NotSentInTime and by nothing else, because only that may be repeated without paying
-#: twice. (httpx-aiohttp calls a server that closed the connection after reading the request a ConnectTimeout.)
+#: twice. (Other clients call a server that closed the connection after reading the request a ConnectTimeout.)
 Transport = httpx.AsyncBaseTransport
 
 
@@ -75,6 +75,22 @@ class Hasher(Protocol):
 
     def sha3_256(self, data: bytes) -> bytes:
         """The 32-byte SHA3-256 digest of `data`."""
+        ...
+
+
+class Signer(Protocol):
+    """An Ed25519 key (RFC 8032) that signs ledger checkpoints. Raises: worker.errors.StateError."""
+
+    async def load(self) -> None:
+        """Make the key ready; harmless when called again."""
+        ...
+
+    def public_key(self) -> bytes:
+        """The 32 bytes by which anybody can check a signature."""
+        ...
+
+    async def sign(self, message: bytes) -> bytes:
+        """The 64 bytes of the signature over `message`; the same for the same message."""
         ...
 
 

@@ -87,6 +87,94 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (tenant, key_id, day)
         ) WITHOUT ROWID""",
     ),
+    (
+        # canon_missing: the imported items below CANON, by commas; what admission has to know of the canon.
+        "ALTER TABLE tenant ADD COLUMN canon_missing TEXT NOT NULL DEFAULT ''",
+        # Whose tables were imported before items were kept imports them again, with its next request.
+        "UPDATE tenant SET catalogue_hash = ''",
+        # A view of the log: item is the canonical JSON of `worker.canon.items.item_to_plain` as entry_id left it.
+        """CREATE TABLE canon_item (
+            tenant TEXT NOT NULL, item_id TEXT NOT NULL, level TEXT NOT NULL, item TEXT NOT NULL,
+            entry_id INTEGER NOT NULL,
+            PRIMARY KEY (tenant, item_id)
+        ) WITHOUT ROWID""",
+        # Which entry denied an action, as the position-th of its denials. trace: JSON of `worker.canon.why_not`.
+        """CREATE TABLE canon_denial (
+            tenant TEXT NOT NULL, entry_id INTEGER NOT NULL, position INTEGER NOT NULL, action_id TEXT NOT NULL,
+            trace TEXT NOT NULL,
+            PRIMARY KEY (tenant, entry_id, position)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX canon_denial_action ON canon_denial (tenant, action_id, entry_id)",
+        # What was answered under an idempotency key. digest: of the request; answer: JSON text.
+        """CREATE TABLE canon_answer (
+            tenant TEXT NOT NULL, idempotency_key TEXT NOT NULL, digest TEXT NOT NULL, answer TEXT NOT NULL,
+            entry_id INTEGER NOT NULL,
+            PRIMARY KEY (tenant, idempotency_key)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX canon_answer_oldest ON canon_answer (tenant, entry_id)",
+        # The log's own changes of the canon, and its denials, without reading all that lies between them.
+        "CREATE INDEX ledger_change ON ledger (id) WHERE kind = 'PROMOTION' OR kind = 'STRUCTURE_UPDATE'",
+        "CREATE INDEX ledger_denied ON ledger (id) WHERE kind = 'DENY'",
+    ),
+    (
+        # A full subtree of 256^level leaves of a log: a cache of what the leaves say (worker/ledger/tiles.py).
+        """CREATE TABLE ledger_node (
+            log INTEGER NOT NULL, level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL,
+            PRIMARY KEY (log, level, idx)
+        ) WITHOUT ROWID""",
+        # text: the signed text of worker/ledger/checkpoint.py, as it was given out.
+        """CREATE TABLE checkpoint (
+            log INTEGER NOT NULL, size INTEGER NOT NULL, at_us INTEGER NOT NULL, text TEXT NOT NULL,
+            PRIMARY KEY (log, size)
+        ) WITHOUT ROWID""",
+        # What opens the commitments in an entry's evidence; an erased row is gone. "" = the client named none.
+        """CREATE TABLE personal (
+            entry_id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, user_id TEXT NOT NULL, session_id TEXT NOT NULL,
+            salt BLOB NOT NULL
+        )""",
+        "CREATE INDEX personal_user ON personal (tenant, user_id) WHERE user_id <> ''",
+        "CREATE INDEX personal_session ON personal (tenant, session_id) WHERE session_id <> ''",
+        # The entry that says up to where retention has dropped evidence, 0 = it never did.
+        "ALTER TABLE tenant ADD COLUMN retention_id INTEGER NOT NULL DEFAULT 0",
+        # The evidence holds commitments; what is delivered has the ids themselves, while they are known.
+        "DROP VIEW outbox",
+        """CREATE VIEW outbox AS SELECT l.id, l.tenant, json_extract(l.evidence, '$.event_id') AS event_id, l.at_us,
+            CASE WHEN p.entry_id IS NULL THEN l.evidence ELSE json_set(l.evidence,
+                '$.session.session_id', CASE p.session_id WHEN ''
+                    THEN json_extract(l.evidence, '$.session.session_id') ELSE p.session_id END,
+                '$.user.user_id', CASE p.user_id WHEN ''
+                    THEN json_extract(l.evidence, '$.user.user_id') ELSE p.user_id END) END AS event
+            FROM ledger l LEFT JOIN personal p ON p.entry_id = l.id
+            WHERE l.kind = 'SESSION_COMPLETION' AND l.evidence IS NOT NULL""",
+    ),
+    (
+        # plan: canonical JSON of what an agent is committed to; place: the entry's number in the log, which is its
+        # turn; own_us: the time it was expected to take at at_us, when it was committed to.
+        """CREATE TABLE commitment (
+            tenant TEXT NOT NULL, agent TEXT NOT NULL, plan TEXT NOT NULL, place INTEGER NOT NULL,
+            at_us INTEGER NOT NULL, own_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,
+            PRIMARY KEY (tenant, agent)
+        ) WITHOUT ROWID""",
+        # ttv_models: JSON text of `worker.canon.ttv_model`, the CANON items that say how long routes take; "" = none.
+        "ALTER TABLE tenant ADD COLUMN ttv_models TEXT NOT NULL DEFAULT ''",
+        # How much later others may still make an agent, in microseconds, out of what it granted.
+        """CREATE TABLE slack (
+            tenant TEXT NOT NULL, agent TEXT NOT NULL, left_us INTEGER NOT NULL,
+            PRIMARY KEY (tenant, agent)
+        ) WITHOUT ROWID""",
+    ),
+    (
+        # What a provider's pool (`provider@pool`) last told of itself (`worker.routing.pool_waits.PoolReading`).
+        """CREATE TABLE pool_reading (
+            tenant TEXT NOT NULL, pool TEXT NOT NULL, mode TEXT NOT NULL, quantum_us INTEGER NOT NULL,
+            switch_us INTEGER NOT NULL, turn_us INTEGER NOT NULL, neighbours INTEGER NOT NULL,
+            busy_ppm INTEGER NOT NULL, read_us INTEGER NOT NULL,
+            PRIMARY KEY (tenant, pool)
+        ) WITHOUT ROWID""",
+        # Beside samples and ratio over the catalogue's plan: those over what the answers' own readings predict.
+        "ALTER TABLE estimate ADD COLUMN live_samples INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE estimate ADD COLUMN live_ratio_ppm INTEGER NOT NULL DEFAULT 1000000",
+    ),
 )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from worker.api.auth import Keyring
+from worker.cache.settings import CacheSettings
 from worker.failed_attempts import FailureLog
 from worker.guard.guarding import GuardSettings
 from worker.live import LiveNotes
 from worker.mediator import MediatorPort
 from worker.metrics import Metrics
-from worker.ports import Clock, Ids, Scorer
+from worker.ports import Clock, Ids, Scorer, Signer
 from worker.routing.catalogue import CompiledCatalogue
 from worker.strict_json import JsonLimits
+from worker.telemetry import Telemetry
 from worker.upstream.attempts import AttemptLimits
 from worker.upstream.dispatch import Dispatcher
 from worker.upstream.watch import ProviderWatch
@@ -25,7 +27,8 @@ class Limits:
     `keep_alive_us`: after so long without a byte a stream's client gets a comment, 0 = never.
     `last_send_us`: how long a stream's last bytes wait for a client that doesn't read, also after the deadline.
     Of live feeds: `live_poll_us` between two looks, `live_limit_us` until one ends, `live_keep_alive_us` without a
-    sign of life, `live_connections` at a time in a process.
+    sign of life, `live_connections` at a time in a process. `ledger_batch`: entries verified in one transaction.
+    `canon_bytes`: of the body of a call to /api/canon.
     """
 
     json: JsonLimits = field(default_factory=JsonLimits)
@@ -37,6 +40,8 @@ class Limits:
     live_limit_us: int = 300_000_000
     live_keep_alive_us: int = 15_000_000
     live_connections: int = 32
+    canon_bytes: int = 524_288
+    ledger_batch: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +68,6 @@ class Services:
     failures: FailureLog = field(default_factory=FailureLog)
     live: LiveNotes = field(default_factory=LiveNotes)
     guard: GuardSettings = field(default_factory=GuardSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    signer: Signer | None = None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from worker.admission import Fallback, Grant, Settled, Settlement
-from worker.admitting import MediatorConfig, action_text
+from worker.admitting import MediatorConfig, action_text, crowded
 from worker.budget import (
     REQUEST_BUDGET,
     Account,
@@ -22,22 +22,27 @@ from worker.budget import (
     release,
     reserve,
 )
-from worker.canon.gates import FULFILLED, Verdict, bounds_of, judge
+from worker.canon.gates import FULFILLED, Verdict, bounds_of, canon_bounds, judge
+from worker.canon.ttv_model import models_of, with_models
 from worker.covenant.policy import policy_from_plain
 from worker.errors import StateError
 from worker.ledger.canonical import canonical_string as quote
 from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry, log_of
+from worker.ledger.personal import keep_opening, new_opening
 from worker.ports import Hasher, Sql, as_int
 from worker.routing.candidates import Load, build_candidates, cost_usd_micros
+from worker.routing.catalogue import Route
 from worker.routing.estimates import (
     UNHEALTHY_CAUSES,
     claim_probe,
-    read_observations,
     record_answer,
     record_failure,
     record_life,
     record_rest,
+    return_probe,
 )
+from worker.routing.pool_readings import NOTHING_LEARNT, read_learnt, record_live, record_reading, with_readings
+from worker.routing.pool_waits import PoolReading
 from worker.sessions.event import Session, session_completed
 from worker.tenants.limiting import correct_in
 from worker.tenants.standing import KEY_REQUEST, TENANT_REQUEST, standing_by_id
@@ -111,6 +116,9 @@ def settle_in(sql: Sql, hasher: Hasher, config: MediatorConfig, settlement: Sett
         tenant, planned_us = settlement.tenant, found.session.started_us
         correct_in(sql, tenant, found.key_id, found.planned_tokens, used, planned_us, settlement.at_us)
     if not config.frozen_estimates:
+        if not settlement.attempts:
+            # Served from the cache, or over before anything was sent.
+            return_probe(sql, settlement.tenant, found.route, found.session.started_us)
         _learn(sql, config, settlement)
     return Settled(charged)
 
@@ -130,15 +138,22 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
     """Record how the request ended: decision, ledger entry and event in the same commit."""
     tenant, decision_id = settlement.tenant, settlement.decision_id
     corrects = _earlier_event(sql, tenant, decision_id) if found.state == "unsettled" else None
-    event = session_completed(found.session, settlement, charged, corrects)[1]
+    session, opening = found.session, new_opening(sql, found.session.user_id, found.session.session_id)
+    if opening is not None:
+        user, named = opening.sealed(hasher)
+        session = replace(session, user_id=user, session_id=named)
+    event = session_completed(session, settlement, charged, corrects)[1]
+    digest = hasher.sha3_256(event.encode()).hex()
     payload = (
         f'{{"cost_usd_micros":{charged},"decision":"{found.digest}","decision_id":{quote(decision_id)},'
-        f'"event":"{hasher.sha3_256(event.encode()).hex()}","input_tokens":{settlement.input_tokens},'
+        f'"event":"{digest}","input_tokens":{settlement.input_tokens},'
         f'"outcome":{quote(settlement.outcome)},"output_tokens":{settlement.output_tokens},'
         f'"route":{quote(settlement.route)},"state":"{state}","usage":{quote(settlement.usage)}}}'
     )
     log = log_of(found.entry_id)
-    completion = append_entry(sql, hasher, tenant, log, SESSION_COMPLETION, settlement.at_us, payload, event)
+    completion = append_entry(sql, hasher, tenant, log, SESSION_COMPLETION, settlement.at_us, payload, event, digest)
+    if opening is not None:
+        keep_opening(sql, tenant, completion, opening)
     sql.execute(
         """UPDATE decision SET state = ?, held = CASE WHEN ? = 'unsettled' THEN held ELSE 0 END, expires_us = NULL,
            charged = ?, completion_id = ? WHERE tenant = ? AND decision_id = ?""",
@@ -189,6 +204,17 @@ def _learn(sql: Sql, config: MediatorConfig, settlement: Settlement) -> None:
     elif route is not None and answered:
         planned_us = route.first_token_us + route.us_per_token * settlement.output_tokens
         record_answer(sql, settlement.tenant, route.id, planned_us, settlement.attempts[-1].elapsed_us)
+    if route is not None and route.is_shared and settlement.pool is not None:
+        _learn_pool(sql, settlement, route, settlement.pool)
+
+
+def _learn_pool(sql: Sql, settlement: Settlement, route: Route, reading: PoolReading) -> None:
+    """Keep what an answer told of its pool when it began, and learn how its time compares with that."""
+    began_us = settlement.at_us - settlement.elapsed_us + settlement.first_byte_us
+    record_reading(sql, settlement.tenant, route, reading, began_us)
+    if settlement.attempts and settlement.attempts[-1].cause == "ok" and settlement.outcome == "success":
+        seen_us = settlement.attempts[-1].elapsed_us
+        record_live(sql, settlement.tenant, route, reading, settlement.output_tokens, seen_us)
 
 
 def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallback) -> Grant:
@@ -224,6 +250,22 @@ def advance_in(sql: Sql, hasher: Hasher, config: MediatorConfig, fallback: Fallb
     return Grant(granted=True, output_tokens=verdict.output_tokens, charged_usd_micros=charged)
 
 
+def _asked_in(sql: Sql, fallback: Fallback) -> tuple[dict[str, Any], Load]:
+    """What admission recorded of the request, and what it asks of any route."""
+    rows = sql.execute(
+        """SELECT l.evidence FROM decision d JOIN ledger l ON l.id = d.entry_id
+           WHERE d.tenant = ? AND d.decision_id = ?""",
+        fallback.tenant,
+        fallback.decision_id,
+    )
+    snapshot = json.loads(str(rows[0][0]))
+    input_bytes, images, choices, max_output_tokens, needs = snapshot["load"]
+    _, complexity, _, p_small_fails_ppm, expected = snapshot["classification"]
+    return snapshot, Load(
+        input_bytes, images, choices, max_output_tokens, expected, p_small_fails_ppm, complexity, frozenset(needs)
+    )
+
+
 def _judge_again(
     sql: Sql, config: MediatorConfig, fallback: Fallback, found: _Open, charged: int
 ) -> tuple[list[Account], Verdict | None]:
@@ -232,21 +274,11 @@ def _judge_again(
     Of the deadline only what is left counts, and of the money what the attempts before haven't been charged. A route
     that may be asked is claimed if it is to be probed.
     """
-    rows = sql.execute(
-        """SELECT l.evidence FROM decision d JOIN ledger l ON l.id = d.entry_id
-           WHERE d.tenant = ? AND d.decision_id = ?""",
-        fallback.tenant,
-        fallback.decision_id,
-    )
-    snapshot = json.loads(str(rows[0][0]))
+    snapshot, load = _asked_in(sql, fallback)
     policy = policy_from_plain(snapshot["policy"])
-    input_bytes, images, choices, max_output_tokens, needs = snapshot["load"]
-    _, complexity, _, p_small_fails_ppm, expected = snapshot["classification"]
-    load = Load(
-        input_bytes, images, choices, max_output_tokens, expected, p_small_fails_ppm, complexity, frozenset(needs)
-    )
-    session, standing = found.session, standing_by_id(sql, config, fallback.tenant, found.key_id)
-    caps = standing.accounts(policy, session.started_us, covenant_of(found.accounts), session.user_id)
+    standing = standing_by_id(sql, config, fallback.tenant, found.key_id)
+    standing = crowded(sql, config, standing, fallback.at_us, fallback.decision_id)
+    caps = standing.accounts(policy, found.session.started_us, covenant_of(found.accounts), found.session.user_id)
     # The accounts of admission: what is held in them is released by their names, whatever was set or lifted since.
     accounts = read_accounts(sql, fallback.tenant, {name: caps.get(name) for name in found.accounts})
     funds = tuple(
@@ -255,7 +287,11 @@ def _judge_again(
         else fund
         for fund in funds_of(policy, [*accounts, *standing.ceilings])
     )
-    bounds = bounds_of(config.catalogue, policy, funds, config.configured, standing.providers, True, standing.models)
+    bounds = canon_bounds(
+        bounds_of(config.catalogue, policy, funds, config.configured, standing.providers, True, standing.models),
+        standing.missing_canon,
+        standing.full_pools,
+    )
     if "redacted" in snapshot:
         bounds = bounds._replace(fulfilled=FULFILLED)
     if policy.deadline_us is not None:
@@ -263,8 +299,16 @@ def _judge_again(
         bounds = bounds._replace(policy=replace(policy, deadline_us=max(0, left_us)))
     # The route this request asked last may rest for all others, because this request is its probe.
     is_new = not config.frozen_estimates and fallback.route != found.route
-    observed = read_observations(sql, fallback.tenant, fallback.at_us) if is_new else {}
-    for candidate in build_candidates(config.catalogue, snapshot["model"], load, observed):
+    learnt = read_learnt(sql, fallback.tenant, fallback.at_us) if is_new else NOTHING_LEARNT
+    observed, readings = with_readings(
+        config.catalogue,
+        snapshot["model"],
+        learnt,
+        with_models(learnt.observed, standing.ttv_models),
+        config.configured,
+        models_of(standing.ttv_models),
+    )
+    for candidate in build_candidates(config.catalogue, snapshot["model"], load, observed, readings=readings):
         if candidate.route.id == fallback.route:
             verdict = judge(candidate, load, bounds)
             if not verdict.denials:

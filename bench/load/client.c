@@ -1,9 +1,9 @@
 // A closed-loop HTTP/1.1 load client for benchmarks; it refuses every address but loopback.
 //
-//   client PORT PATH CONNECTIONS REQUESTS BODY_FILE [--stream] [--seconds S] [--header 'Name: value']...
+//   client PORT PATH CONNECTIONS REQUESTS BODY_FILE [--stream] [--seconds S] [--rate R] [--header 'Name: value']...
 //
 // Each connection is kept alive, sends the POST again as soon as the last answer is complete, and stops when REQUESTS
-// have been sent in all, or after S seconds (30). An answer is bad unless its status is 200, its body is not empty and,
+// have been sent in all, or after S seconds (30). With --rate R no more than R are sent a second, evenly spread. An answer is bad unless its status is 200, its body is not empty and,
 // with --stream, its last line is `data: [DONE]`; so is one that was cut off or did not come in time. PORT may be written
 // 127.x.y.z:PORT. Prints one JSON line; ttfb counts to the first byte of the body. The first bad answer goes to stderr.
 #define _GNU_SOURCE
@@ -43,6 +43,9 @@ static char *request;
 static size_t request_size;
 static long wanted, sent, good, bad;
 static int must_stream, epoll_fd, stopped;
+static uint64_t pace_ns, next_ns; // between two requests, and when the next one may go; 0 = as soon as it can
+static Conn *ready[MAX_CONNECTIONS]; // wait for that time
+static int ready_count;
 static uint64_t *total_ns, *first_ns;
 
 static uint64_t now_ns(void) {
@@ -67,6 +70,13 @@ static void connect_it(Conn *c) {
 static void send_next(Conn *c) {
     c->busy = 0;
     if (stopped || sent >= wanted) return;
+    if (pace_ns) {
+        if (now_ns() < next_ns) {
+            ready[ready_count++] = c;
+            return;
+        }
+        next_ns += pace_ns;
+    }
     sent++;
     c->busy = 1;
     c->part = HEAD;
@@ -202,9 +212,11 @@ static void read_from(Conn *c) {
         if (c->busy && take(c, data, (size_t)n)) complete(c);
         return;
     }
-    if (c->busy) note_bad(c, "the connection was closed");
-    reconnect(c);
-    send_next(c);
+    if (c->busy) {
+        note_bad(c, "the connection was closed");
+        reconnect(c);
+        send_next(c);
+    } else reconnect(c); // it waits for its time, or for nothing more
 }
 
 static int by_size(const void *a, const void *b) {
@@ -244,13 +256,15 @@ static void parse_address(const char *text) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 6) die("usage: client PORT PATH CONNECTIONS REQUESTS BODY_FILE [--stream] [--seconds S] [--header H]");
+    if (argc < 6) die("usage: client PORT PATH CONNECTIONS REQUESTS BODY_FILE [--stream] [--seconds S] [--rate R] [--header H]");
     signal(SIGPIPE, SIG_IGN);
     parse_address(argv[1]);
     int connections = atoi(argv[3]), seconds = 30;
     wanted = atol(argv[4]);
     for (int i = 6; i < argc; i++) {
         if (!strcmp(argv[i], "--stream")) must_stream = 1;
+        if (!strcmp(argv[i], "--rate") && i + 1 < argc && atof(argv[i + 1]) > 0)
+            pace_ns = (uint64_t)(1e9 / atof(argv[i + 1]));
         if (!strcmp(argv[i], "--seconds") && i + 1 < argc) seconds = atoi(argv[i + 1]);
     }
     if (connections < 1 || connections > MAX_CONNECTIONS || wanted < 1 || wanted > MAX_REQUESTS || seconds < 1 ||
@@ -264,14 +278,16 @@ int main(int argc, char **argv) {
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     for (int i = 0; i < connections; i++) connect_it(&conns[i]);
     uint64_t began = now_ns(), end = began + (uint64_t)seconds * 1000000000u, last = end + GRACE_S * 1000000000ull;
+    next_ns = began;
     for (int i = 0; i < connections; i++) send_next(&conns[i]);
     struct epoll_event events[256];
     uint64_t now = began;
-    while (good + bad < sent && now < last) {
-        int n = epoll_wait(epoll_fd, events, 256, 100);
+    while ((good + bad < sent || (ready_count && !stopped && sent < wanted)) && now < last) {
+        int n = epoll_wait(epoll_fd, events, 256, ready_count && !stopped ? 1 : 100);
         for (int i = 0; i < n; i++) read_from(events[i].data.ptr);
         now = now_ns();
         stopped = now >= end;
+        while (ready_count && now >= next_ns && !stopped && sent < wanted) send_next(ready[--ready_count]);
     }
     for (int i = 0; i < connections; i++) if (conns[i].busy) note_bad(&conns[i], "no answer in time");
     double took = (double)(now_ns() - began) / 1e9;

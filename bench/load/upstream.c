@@ -1,10 +1,12 @@
 // A mock upstream for benchmarks: an OpenAI-shaped chat server that costs next to nothing, on 127.0.0.1 only.
 //
-//   upstream PORT [--delay-ms D] [--gap-ms G] [--deltas N]
+//   upstream PORT [--delay-ms D] [--gap-ms G] [--deltas N] [--fault-per-mille F]
 //
 // Every POST is answered with a chat completion, or, when its body asks for a stream, with N content deltas (20), a
 // finish chunk, the usage if it is asked for, and [DONE]. D: wait before the first byte. G: wait between two events; 0
 // sends the whole stream in one write. A request may set its own gap: {"metadata": {"gap_ms": "1"}}.
+// F: so many of a thousand POSTs end badly instead, one way after the other: 500, 429 with retry-after, closed without an
+// answer, closed in the middle of it, not JSON, no answer at all, and a wrong content type.
 // GET is answered with an empty model list. One thread, epoll, keep-alive; no TLS, no chunked requests (411).
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -36,7 +38,7 @@ typedef struct {
 
 static Conn *conns[MAX_FD];
 static int epoll_fd, running; // running: answers that wait for their time
-static int delay_ms = 0, gap_ms = 0, deltas = 20;
+static int delay_ms = 0, gap_ms = 0, deltas = 20, fault_per_mille = 0;
 static char out[OUT_BYTES];
 static size_t out_used;
 
@@ -145,9 +147,42 @@ static int asks_for(const char *body, const char *key) { // is `"key": true` a m
     return strncmp(at + strspn(at, " \t\r\n:"), "true", 4) == 0;
 }
 
-static void begin_answer(Conn *c, const char *body) {
+enum { FAULTS = 7 };
+
+// Whether this POST ends badly; then what there is to say of it is said. *ends: the connection has to end, too.
+static int plays_fault(Conn *c, int streams, int *ends) {
+    static unsigned long posts, faults;
+    // Of every thousand the same ones, evenly spread: a run can be repeated.
+    if ((posts++ * (unsigned long)fault_per_mille) % 1000 >= (unsigned long)fault_per_mille) return 0;
+    switch (faults++ % FAULTS) {
+    case 0: add_plain(500, "{\"error\":{\"message\":\"it broke\",\"type\":\"server_error\"}}"); break;
+    case 1: add("HTTP/1.1 429 No\r\nretry-after: 1\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"); break;
+    case 2: *ends = 1; break;
+    case 3:
+        *ends = 1;
+        if (streams) {
+            add_piece(c, 0);
+            add_piece(c, 1);
+        } else add("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{\"id\":");
+        break;
+    case 4:
+        if (streams) {
+            add_piece(c, 0);
+            add("10\r\ndata: {\"id\":\"c\n\n\r\n0\r\n\r\n");
+        } else add_plain(200, "{\"id\":");
+        break;
+    case 5: break; // nothing, until the other side gives up
+    case 6: add("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"); break;
+    }
+    flush_to(c->fd);
+    return 1;
+}
+
+static int begin_answer(Conn *c, const char *body) {
     c->streams = asks_for(body, "\"stream\"");
     c->reports_usage = asks_for(body, "\"include_usage\"");
+    int ends = 0;
+    if (fault_per_mille && plays_fault(c, c->streams, &ends)) return !ends;
     c->pieces = c->streams ? deltas + 2 : 1;
     c->piece = 0;
     const char *own = strstr(body, "\"gap_ms\"");
@@ -156,6 +191,7 @@ static void begin_answer(Conn *c, const char *body) {
     c->due_ns = now_ns() + (uint64_t)delay_ms * 1000000u;
     running++;
     if (!delay_ms) send_due(c, c->due_ns);
+    return 1;
 }
 
 // Answer every complete request in the buffer. Returns 0 if the connection has to end.
@@ -176,9 +212,11 @@ static int take_requests(Conn *c) {
         if (c->used < head + size) return 1;
         char after = c->in[head + size]; // `in` has room for one byte more than was read
         c->in[head + size] = 0;
-        if (is_post) begin_answer(c, c->in + head);
+        int goes_on = 1;
+        if (is_post) goes_on = begin_answer(c, c->in + head);
         else { add_plain(200, "{\"object\":\"list\",\"data\":[]}"); flush_to(c->fd); }
         c->in[head + size] = after;
+        if (!goes_on) return 0;
         c->used -= head + size;
         memmove(c->in, c->in + head + size, c->used);
     }
@@ -230,11 +268,12 @@ static int pace(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 2) { fprintf(stderr, "usage: upstream PORT [--delay-ms D] [--gap-ms G] [--deltas N]\n"); return 2; }
+    if (argc < 2) { fprintf(stderr, "usage: upstream PORT [--delay-ms D] [--gap-ms G] [--deltas N] [--fault-per-mille F]\n"); return 2; }
     for (int i = 2; i + 1 < argc; i += 2) {
         int value = atoi(argv[i + 1]);
         if (!strcmp(argv[i], "--delay-ms")) delay_ms = value;
         else if (!strcmp(argv[i], "--gap-ms")) gap_ms = value;
+        else if (!strcmp(argv[i], "--fault-per-mille") && value <= 1000) fault_per_mille = value;
         else if (!strcmp(argv[i], "--deltas") && value > 0 && value <= 500) deltas = value;
         else { fprintf(stderr, "upstream: can't use %s %s\n", argv[i], argv[i + 1]); return 2; }
     }

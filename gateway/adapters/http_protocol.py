@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from gateway.adapters.http_cycle import BriskCycle
+
 #: A connection is looked at so many times within the shortest of its bounds.
 _LOOKS: Final = 5
+#: So many requests may wait for the answer to an earlier one on the same connection; clients send none so, as a rule.
+_MAX_PIPELINED: Final = 16
 #: How long a client that was refused may go on sending before the connection is closed on it.
 _LINGER_S: Final = 1
 
@@ -56,6 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._refusal: tuple[int, str, str] = (400, "invalid_request", "this is no HTTP/1.1 request")
         self._timer: asyncio.TimerHandle | None = None
+        #: The request that is being answered; `cycle` is the one that was read last.
+        self._serving: BriskCycle | None = None
         #: The last word was said; what the client still sends is thrown away.
         self._is_over = False
 
@@ -66,6 +72,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_looking()
         super().connection_lost(exc)
+        self.pipeline.clear()  # nobody is there for the answers
+        self._tell_who_answers()
+        if isinstance(self.cycle, BriskCycle):
+            self.cycle.over()
 
     def data_received(self, data: bytes) -> None:
         if self._is_over:
@@ -86,9 +96,20 @@ class BoundedProtocol(HttpToolsProtocol):
         if too_large or len(self.headers) > limits.max_headers:
             self._refuse_head()
             raise _Refused
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            raise _Refused
         self._head_bytes = 0
         self._await("body")
         super().on_headers_complete()
+        # The server makes its cycles itself and offers no place to name another kind; this one has begun nothing yet.
+        self.cycle.__class__ = BriskCycle
+        if not self.pipeline:
+            self._serving = cast(BriskCycle, self.cycle)
+
+    def on_response_complete(self) -> None:
+        following = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
+        self._serving = cast(BriskCycle | None, following)
 
     def on_message_complete(self) -> None:
         self._awaits = ""
@@ -96,9 +117,30 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn says of what it can't read; here it is said in the API's shape, and with the right status."""
-        if not self._is_over and not self.transport.is_closing():
-            self._stop_looking()
+        if self._is_over or self.transport.is_closing():
+            return
+        self._stop_looking()
+        self._tell_who_answers()
+        if self._may_say():
             self._say(*self._refusal)
+        else:
+            self._is_over = True
+            self.transport.close()
+
+    def _may_say(self) -> bool:
+        """Whether what is said now is read as the answer to what is being received, not to what came before."""
+        serving = self._serving
+        if serving is None or serving.response_complete:
+            return True
+        return serving is self.cycle and self._awaits == "body" and not serving.response_started
+
+    def _tell_who_answers(self) -> None:
+        """Whoever answers a request, of several on one connection perhaps not the last, hears that its client left."""
+        serving = self._serving
+        if serving is not None and not serving.response_complete:
+            serving.disconnected = True
+            serving.message_event.set()
+            serving.over()
 
     def _await(self, part: str) -> None:
         self._awaits = part
@@ -140,7 +182,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Tell who asked for something and did not go on; whoever is at work on the request hears that it is over."""
         cycle = self.cycle if self._awaits == "body" else None
         has_asked = self._awaits == "body" or self._head_bytes > 0
-        is_told = has_asked and (cycle is None or not cycle.response_started)
+        is_told = has_asked and self._may_say()
         if is_told:
             self._say(408, "request_timeout", f"the request's {self._awaits} was not complete after {allowed_s} s")
         if cycle is not None:

@@ -17,6 +17,7 @@ from worker.ports import SqlRow, SqlValue
 
 #: Integers beyond this lose digits in JavaScript (2^53-1).
 MAX_INTEGER = 9_007_199_254_740_991
+_LEAST_INTEGER = -MAX_INTEGER
 MAX_PARAMETERS = 100
 MAX_VALUE_BYTES = 2_000_000
 MAX_STATEMENT_BYTES = 100_000
@@ -104,6 +105,8 @@ def open_connection(path: str, settings: SqliteSettings) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
+        # What was erased is overwritten; Debian's SQLite does so by itself.
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA cache_size=-{settings.page_cache_bytes // 1024}")
         connection.execute("PRAGMA busy_timeout=0")
     except (sqlite3.Error, StateError) as exc:
@@ -140,7 +143,7 @@ class SqliteSql:
             # Exact types only: a bool or an enum reaches JavaScript as something else than it reaches SQLite here.
             kind = type(value)
             if kind is int:
-                if not -MAX_INTEGER <= value <= MAX_INTEGER:  # type: ignore[operator]  # an int, by the line above
+                if not _LEAST_INTEGER <= value <= MAX_INTEGER:  # type: ignore[operator]  # an int, by the line above
                     raise StateError("An integer parameter is beyond 2^53-1.")
             elif kind is not str and value is not None and kind is not bytes:
                 raise StateError(f"A parameter is a {kind.__name__}: only str, int, bytes and None can be stored.")
@@ -173,8 +176,9 @@ class SqliteSql:
 def _check_rows(rows: list[SqlRow]) -> None:
     for row in rows:
         for value in row:
-            if type(value) is int:
-                if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            kind = type(value)
+            if kind is int:
+                if not _LEAST_INTEGER <= value <= MAX_INTEGER:  # type: ignore[operator]  # an int, by the line above
                     raise StateError("A statement returned an integer beyond 2^53-1.")
-            elif isinstance(value, float):
+            elif kind is float:
                 raise StateError("A statement returned a floating-point number: only integers are exact.")

@@ -105,7 +105,7 @@ def _show_list(listed: list[dict[str, Any]]) -> None:
                 Cell(state, STATE_STYLES.get(state, "yellow")),
                 f"${one['cost_usd']}",
                 took,
-                one["inputs"]["classification"][1],
+                one["inputs"]["classification"][1] if one["inputs"] else "-",
                 Cell(one["id"], "dim"),
             )
         )
@@ -136,13 +136,13 @@ def show_decision(one: dict[str, Any]) -> None:
     if outcome:
         told = f"{outcome['input_tokens']} in, {outcome['output_tokens']} out ({outcome['usage']})"
         fields.append(("tokens", told))
-    judged = inputs["classification"]
-    fields += [
-        ("request", f"model {inputs['model']}, {judged[1]} {judged[2]}"),
-        ("policy", policy_line(inputs["policy"])),
-        ("digest", one["decision_digest"]),
-    ]
-    write_fields(fields)
+    if inputs:
+        judged = inputs["classification"]
+        fields.append(("request", f"model {inputs['model']}, {judged[1]} {judged[2]}"))
+        fields.append(("policy", policy_line(inputs["policy"])))
+    else:
+        fields.append(("record", "dropped by the ledger's retention; its digest is kept"))
+    write_fields([*fields, ("digest", one["decision_digest"])])
     _show_attempts(one.get("attempts", []))
     write_line()
     write_candidates(one["candidates"], one["ranking"], _tried(one))

@@ -17,11 +17,11 @@ from gateway.failure import NO, UNASKED, CommandFailed
 from gateway.settings import HostSettings, find_config, read_settings
 from worker.admission import Facts
 from worker.admitting import Weighed, weigh
-from worker.api.chat import request_digest
+from worker.api.asked import request_digest
 from worker.api.guarding import guard_chat
 from worker.api.route import chat_body, explanation
 from worker.budget import Account
-from worker.classification import ReferenceScorer, prompt_text
+from worker.classification import Classification, prompt_text, scorer_of
 from worker.errors import HarpoonError, PolicyError, UnreadableCovenant
 from worker.guard.guarding import guarded_facts
 from worker.inspection import explain
@@ -60,7 +60,8 @@ class Offline:
             if request.covenant_id:
                 raise CommandFailed("a stored covenant is known to its server only: leave --offline out", UNASKED)
             requested_routes(catalogue, request.model)
-            facts = _facts(chat, request, limits.request_us)
+            found = scorer_of(self._settings.configuration.correction).score(prompt_text(request.messages))
+            facts = _facts(chat, request, found, limits.request_us)
             guarded = guard_chat(self._settings.configuration.guard, request)
             if guarded is not None:
                 facts = guarded_facts(facts, guarded)
@@ -79,7 +80,7 @@ class Offline:
         return weigh(config, facts, standing, accounts, candidates)
 
 
-def _facts(body: bytes, request: ChatRequest, longest_us: int) -> Facts:
+def _facts(body: bytes, request: ChatRequest, found: Classification, longest_us: int) -> Facts:
     return Facts(
         tenant=TENANT,
         decision_id="dec_offline",
@@ -88,7 +89,7 @@ def _facts(body: bytes, request: ChatRequest, longest_us: int) -> Facts:
         request_digest=request_digest(body, None),
         model=request.model,
         policy=request.policy,
-        classification=ReferenceScorer().score(prompt_text(request.messages)),
+        classification=found,
         input_bytes=len(body),
         images=request.images,
         choices=request.choices,

@@ -114,6 +114,26 @@ def parameters(as_json: Json = False) -> None:
     write_table(columns, [(name, f"{value}", mark, meaning) for name, value, mark, meaning in notes])
 
 
+@pools_cli.command(
+    epilog='Example: `harpoon pools plan "$2 budget, 30s timeout, high security"`\n\nNothing is sent. Ids that are not'
+    " known stand in angle brackets, with the option that says them; HOSTED_AI_TEAM_ID and HOSTED_AI_POOL_ID are read"
+    " from the environment."
+)
+def plan(
+    covenant: Annotated[str, typer.Argument(help="A covenant in words; empty = none.")] = "",
+    team: Annotated[str, typer.Option(help="The team that subscribes.", envvar="HOSTED_AI_TEAM_ID")] = "",
+    pool: Annotated[str, typer.Option(help="The platform's number of the pool.", envvar="HOSTED_AI_POOL_ID")] = "",
+    gpuaas: Annotated[int | None, typer.Option(min=1, help="The cluster that gets the pool.")] = None,
+    gpu: Annotated[list[str] | None, typer.Option(help="UUID of a GPU for the pool; may be repeated.")] = None,
+    memory_gb: Annotated[int, typer.Option(min=1, max=1_000, help="Memory that a server takes.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Say which pool a covenant means, why, and the exact requests that would make it and subscribe to it."""
+    from gateway.commands.pools_plan import show_plan
+
+    show_plan(covenant, team, pool, gpuaas, tuple(gpu or ()), memory_gb * 1_000, as_json=as_json)
+
+
 def _run(
     traffic: Poisson | list[Arrival],
     configurations: list[Configuration],

@@ -42,13 +42,16 @@ def serve(
 
     Settings: defaults < configuration file < environment < flags. `harpoon settings` lists them all.
     """
-    from gateway.log import set_up_logging
+    from gateway.log import format_for, set_up_logging
+    from gateway.otel_settings import check_packages, otel_secrets, read_otel
     from gateway.settings import find_config, read_settings
     from worker.errors import IntegrityError
 
     flags = {"SERVICE_HOST": host, "SERVICE_PORT": port, "HARPOON_WORKERS": workers}
     try:
         settings = read_settings(os.environ, flags, find_config(os.environ, config, Path.home()))
+        if read_otel(os.environ) is not None:
+            check_packages()
     except IntegrityError as problem:
         raise CommandFailed(problem.message) from problem
     os.umask(0o077)  # before anything is created: what the state holds is the operator's alone
@@ -56,7 +59,8 @@ def serve(
     os.environ.update(settings.values)
     _check_port(settings.host, settings.port)
     _greet(settings)
-    set_up_logging(settings.log_level, settings.secrets)
+    secrets = (*settings.secrets, *otel_secrets(os.environ))
+    set_up_logging(settings.log_level, secrets, format_for(settings.log_format, sys.stderr))
     import uvicorn
 
     # Once it has stopped in good order, the server raises the signal that told it to, for whoever waits here.
@@ -69,9 +73,11 @@ def serve(
         workers=settings.workers,
         loop="uvloop",
         http="gateway.adapters.http_protocol:BoundedProtocol",
+        ws="none",  # a library for it may be installed; nothing here speaks it
         timeout_keep_alive=settings.idle_timeout_s,
         lifespan="on",
         access_log=False,
+        log_config=None,  # its records go the way of all others
         log_level=settings.log_level,
         server_header=False,
         proxy_headers=False,

@@ -79,6 +79,8 @@ def read_facts(decisions: Iterable[Mapping[str, Any]], simulated: frozenset[str]
     facts = []
     for number, decision in enumerate(decisions, 1):
         try:
+            if decision["inputs"] == {}:
+                continue  # the ledger's retention has dropped what it was made from
             facts.append(_fact(decision, simulated))
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
             raise CommandFailed(

@@ -14,10 +14,10 @@ from gateway.failure import ClientFailed, CommandFailed
 from gateway.output import Working
 from gateway.report.facts import RequestFact, read_facts, read_lines
 from worker.errors import HarpoonError
-from worker.ledger.canonical import canonical_json
 from worker.ledger.sha3 import sha3_256
 from worker.routing.catalogue import Catalogue, CompiledCatalogue, Route, compile_catalogue, parse_catalogue, to_plain
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
+from worker.routing.identity import hash_of
 from worker.strict_json import parse_json
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _hashes(catalogue: Catalogue) -> frozenset[str]:
         providers=tuple(provider for provider in catalogue.providers if provider.id not in simulated),
         offers=tuple(offer for offer in catalogue.offers if offer.provider not in simulated),
     )
-    return frozenset(sha3_256(canonical_json(to_plain(one))).hex() for one in (catalogue, without))
+    return frozenset(hash_of(to_plain(one), sha3_256) for one in (catalogue, without))
 
 
 def baseline_route(prices: Prices, name: str) -> Route:

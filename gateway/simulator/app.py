@@ -7,7 +7,9 @@ gateway.simulator.exchange.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import aclosing
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,14 +23,15 @@ def create_app(simulator: Simulator) -> ASGIApp:
         if scope["type"] == "http":
             await _serve(simulator, scope, receive, send)
         elif scope["type"] == "lifespan":
-            await _live(receive, send)
+            await live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
     return app
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def live(receive: Receive, send: Send) -> None:
+    """The lifespan of an application that needs nothing at its start or end."""
     while True:
         event = await receive()
         await send({"type": f"{event['type']}.complete"})
@@ -37,10 +40,14 @@ async def _live(receive: Receive, send: Send) -> None:
 
 
 async def _serve(simulator: Simulator, scope: Scope, receive: Receive, send: Send) -> None:
-    body = await _read_body(receive, simulator.max_body_bytes)
-    if body is None:
-        return
-    answering = asyncio.ensure_future(_answer(simulator, scope, body, send))
+    body = await read_body(receive, simulator.max_body_bytes)
+    if body is not None:
+        await unless_left(_answer(simulator, scope, body, send), receive)
+
+
+async def unless_left(answer: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Answer, unless the client leaves first; then the answer ends where it is. Raises what `answer` raises."""
+    answering = asyncio.ensure_future(answer)
     leaving = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -52,7 +59,7 @@ async def _serve(simulator: Simulator, scope: Scope, receive: Receive, send: Sen
         answering.result()
 
 
-async def _read_body(receive: Receive, max_bytes: int) -> bytes | None:
+async def read_body(receive: Receive, max_bytes: int) -> bytes | None:
     """The request's body, at most one byte more than `max_bytes` of it; None if the client left before its end."""
     parts: list[bytes] = []
     size = 0
@@ -82,10 +89,11 @@ async def _answer(simulator: Simulator, scope: Scope, body: bytes, send: Send) -
 
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     reply = await simulator.reply(scope["method"], path, header, body)
-    await _send(reply, send)
+    await send_reply(reply, send)
 
 
-async def _send(reply: Reply, send: Send) -> None:
+async def send_reply(reply: Reply, send: Send) -> None:
+    """Send an answer, event by event if it has them; they are closed however it ends."""
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if reply.events is None:

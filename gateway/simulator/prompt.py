@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from gateway.simulator.sentence import fold, sentences
 from gateway.simulator.tokens import MESSAGE_TOKENS, PART_TOKENS, count_tokens
+from worker.covenant.labelled_lines import labelled_lines
 
 Message = Mapping[str, object]
 
@@ -75,7 +76,7 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     texts = [(role, text) for role, (text, _) in spoken]
     others = Counter(kind for _, (_, kinds) in spoken for kind in kinds)
     last_user = max((at for at, (role, _) in enumerate(texts) if role == "user"), default=-1)
-    last = texts[last_user][1] if last_user >= 0 else ""
+    last = _without_covenant(texts[last_user][1]) if last_user >= 0 else ""
     request, material = split_request(last)
     earlier = (
         text for at, (role, text) in enumerate(texts) if role in ("user", "tool", "function") and at != last_user
@@ -91,6 +92,13 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
         other_parts=tuple(sorted(others.items())),
         tokens=tokens,
     )
+
+
+def _without_covenant(text: str) -> str:
+    """A message without the labelled lines at its end: they say how to serve it, and are no text to work on."""
+    lines = labelled_lines(text)
+    task = text if lines is None else text[: text.rindex(lines)].rstrip()
+    return task or text
 
 
 def _read_content(content: object) -> tuple[str, list[str]]:

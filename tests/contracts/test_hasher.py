@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,26 @@ async def loaded() -> tuple[Hasher, Hasher, Hasher]:
     for hasher in (fast, pure, kernel):
         await hasher.load()
     return fast, pure, kernel
+
+
+async def test_every_length_across_four_block_edges(hasher: Hasher) -> None:
+    story = bytes(index * 7 % 251 for index in range(4 * 136 + 3))
+    edges = [136 * block + by for block in range(1, 5) for by in range(-3, 4) if 136 * block + by <= len(story)]
+    for length in [*range(140), *edges]:
+        assert hasher.sha3_256(story[:length]) == hashlib.sha3_256(story[:length]).digest(), length
+
+
+async def test_a_megabyte(hasher: Hasher) -> None:
+    message = bytes(index * 37 % 251 for index in range(1_000_000))
+    assert hasher.sha3_256(message) == hashlib.sha3_256(message).digest()
+
+
+async def test_a_monte_carlo_chain(hasher: Hasher) -> None:
+    """The chain of NIST's SHA3VS section 6.2.3, from a seed of our own: each digest is the next message."""
+    ours = expected = hashlib.sha256(b"seed").digest()
+    for _ in range(2_000):
+        ours, expected = hasher.sha3_256(ours), hashlib.sha3_256(expected).digest()
+    assert ours == expected
 
 
 async def test_hashers_agree_at_every_length_around_the_block_size() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.edge.harness import EdgeWorker, free_port
-from tests.edge.hosts import held_settings, settings, shared_settings
+from tests.edge.hosts import PROOF_MODULES, held_settings, settings, shared_settings
 from tests.serving import serving
 
 HERE = Path(__file__).resolve().parent
@@ -22,9 +22,9 @@ PRODUCT_ENTRY = HERE.parents[1] / "worker" / "entry.py"
 @pytest.fixture(scope="session")
 def proof_worker() -> Iterator[EdgeWorker]:
     """The Worker of proof_entry.py; its variable PROOF is `a b:c`."""
-    added = [HERE.parent / "contracts" / "database_contract.py", HERE / "kernel_routes.py"]
-    variables = {"PROOF": "a b:c"}
-    with EdgeWorker(HERE / "proof_entry.py", added=added, label="proof", variables=variables) as worker:
+    with EdgeWorker(
+        HERE / "proof_entry.py", added=PROOF_MODULES, label="proof", variables={"PROOF": "a b:c"}
+    ) as worker:
         yield worker
 
 

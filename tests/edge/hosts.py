@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,17 @@ from tests.decision_table import LANES
 from tests.openai_shapes import error_findings
 from worker.money import usd_text
 
+TESTS = Path(__file__).resolve().parents[1]
+#: What proof_entry.py imports besides the product.
+PROOF_MODULES = (
+    TESTS / "contracts" / "database_contract.py",
+    TESTS / "edge" / "kernel_routes.py",
+    TESTS / "edge" / "decide_routes.py",
+    TESTS / "edge" / "pool_routes.py",
+    TESTS / "worker" / "canon" / "random_problems.py",
+    TESTS / "worker" / "canon" / "problem_proof.py",
+    TESTS / "worker" / "routing" / "readings_proof.py",
+)
 #: Bounds a failure; nothing is measured.
 FAILURE_BOUND_S = 40
 #: Only this route is asked for where money is counted: dollars 0.15 and 0.60 per million tokens.
@@ -59,7 +71,8 @@ def held_settings(upstream_url: str) -> dict[str, str]:
         "crowd": usd_text(AFFORDABLE * PAID_WORST_MICROS),
         "lasting": usd_text(2 * PAID_WORST_MICROS),
     }
-    return {**settings(["crowd", "lasting", "stream"], budgets), "OPENAI_BASE_URL": upstream_url}
+    kept = {"HARPOON_CACHE": "ask"}
+    return {**settings(["crowd", "lasting", "stream"], budgets), **kept, "OPENAI_BASE_URL": upstream_url}
 
 
 def client_of(url: str, tenant: str | None) -> httpx.AsyncClient:

@@ -28,6 +28,17 @@ async def ask_kernel(request: Request) -> Response:
     )
 
 
+async def chain_digests(request: Request) -> Response:
+    """A chain of digests, each the message of the next, as FIPS 202 tests have it, and every hundredth link."""
+    asked = await request.json()
+    kernel, digest, links = load_kernel(), bytes.fromhex(asked["seed"]), []
+    for number in range(1, asked["links"] + 1):
+        digest = kernel.sha3_256(digest)
+        if not number % 100:
+            links.append(digest.hex())
+    return JSONResponse(links)
+
+
 async def load_no_kernel(_request: Request) -> Response:
     """What is said where no kernel was uploaded, where another module was, and before loading."""
     said = []
@@ -43,4 +54,8 @@ async def load_no_kernel(_request: Request) -> Response:
     return JSONResponse(said)
 
 
-KERNEL_ROUTES = [Route("/kernel", ask_kernel, methods=["POST"]), Route("/no-kernel", load_no_kernel)]
+KERNEL_ROUTES = [
+    Route("/kernel", ask_kernel, methods=["POST"]),
+    Route("/kernel/chain", chain_digests, methods=["POST"]),
+    Route("/no-kernel", load_no_kernel),
+]

@@ -11,7 +11,9 @@ from typing import Any
 
 import database_contract
 import httpx
+from decide_routes import DECIDE_ROUTES
 from kernel_routes import KERNEL_ROUTES
+from pool_routes import POOL_ROUTES
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -369,6 +371,8 @@ app = Starlette(
         Route("/describe/{rest:path}", describe, methods=["GET", "POST"]),
         Route("/cookies", cookies),
         *KERNEL_ROUTES,
+        *DECIDE_ROUTES,
+        *POOL_ROUTES,
         Route("/object/{method}", call_object, methods=["POST"]),
         Route("/through", pass_through, methods=["GET", "POST"]),
         Route("/paced", paced),

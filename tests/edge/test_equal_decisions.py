@@ -1,7 +1,8 @@
 """The same requests in the same order get the same decisions in the Worker as on CPython, byte for byte.
 
-Lanes are tenants of their own and run side by side; within a lane each request waits until the one before it is settled
-on both hosts, because what was spent and held is part of the next decision.
+So are their certificates, and all of them hold. Lanes are tenants of their own and run side by side; within a lane each
+request waits until the one before it is settled on both hosts, because what was spent and held is part of the next
+decision.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import httpx
 from tests.decision_table import LANES, Row, decision_table
 from tests.edge.harness import EdgeWorker
 from tests.edge.hosts import client_of, read_settled
+from tests.worker.canon.problem_kit import HASHER
+from worker.canon.certificate import verify_certificate
 
 COMPARED_HEADERS = (
     "x-harpoon-route",
@@ -36,6 +39,10 @@ async def decide(client: httpx.AsyncClient, row: Row) -> dict[str, Any]:
     decision_id = answer.headers.get("x-harpoon-decision-id")
     assert decision_id is not None, f"{row.name}: {answer.status_code} {answer.text[:300]}"
     record = await read_settled(client, decision_id)
+    found = await client.get(f"/v1/decisions/{decision_id}/certificate")
+    assert found.status_code == 200, f"{row.name}: {found.text[:300]}"
+    verify_certificate(found.json(), HASHER)
+    seen["certificate"] = found.json()["digest"]
     return {**seen, **{name: record[name] for name in COMPARED_FIELDS}, "inputs": record["inputs"]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,20 @@ async def test_the_worker_gives_the_reference_s_answers(proof_worker: EdgeWorker
             assert await ask(client, texts, []) == {**expected(texts, []), "same": True}
         messages = message_cases()
         assert (await ask(client, [], messages))["digests"] == expected([], messages)["digests"]
+
+
+async def test_a_monte_carlo_chain(proof_worker: EdgeWorker) -> None:
+    """NIST's SHA3VS section 6.2.3, from a seed of our own: each digest is the next message."""
+    seed = hashlib.sha256(b"seed").digest()
+    async with httpx.AsyncClient(base_url=proof_worker.url, timeout=FAILURE_BOUND_S) as client:
+        answer = await client.post("/kernel/chain", json={"seed": seed.hex(), "links": 2_000})
+    assert answer.status_code == 200, answer.text
+    expected_links, digest = [], seed
+    for number in range(1, 2_001):
+        digest = hashlib.sha3_256(digest).digest()
+        if not number % 100:
+            expected_links.append(digest.hex())
+    assert answer.json() == expected_links
 
 
 async def test_what_is_no_kernel_is_refused_with_a_reason(proof_worker: EdgeWorker) -> None:

@@ -24,6 +24,7 @@ def test_nothing_that_is_sent_meets_an_answer_that_is_not_described(plain_worker
         covenant = client.post("/v2/covenant", json={"title": "Known"}).json()["covenant_id"]
         decision = client.post("/run", json={"text": "Hi"}).json()["decision_id"]
         known = {"model": "auto", "model_id": "auto", "covenant_id": covenant, "decision_id": decision}
+        known |= {"item_id": "catalogue", "itemId": "catalogue", "tenantId": "plain"}
         seen = fuzz(document, send, EXAMPLES_EACH, known)
     for operation, statuses in seen.items():
         # Without an administrator's token /admin is not there.

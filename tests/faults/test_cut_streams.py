@@ -82,7 +82,9 @@ def text_of(chunks: list[Any]) -> str:
 async def test_a_stream_cut_at_every_byte(include_usage: bool) -> None:
     tried = 0
     async with fault_upstream() as upstream:
-        async with three_routes(upstream, HARPOON_MAX_FALLBACKS="0", HARPOON_ESTIMATES="catalogue") as harpoon:
+        async with three_routes(
+            upstream, silence_us=10_000_000, HARPOON_MAX_FALLBACKS="0", HARPOON_ESTIMATES="catalogue"
+        ) as harpoon:
             options = {"stream_options": {"include_usage": True}} if include_usage else {}
             for data, seen in cuts()[:: 3 if include_usage else 1]:
 

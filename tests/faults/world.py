@@ -46,11 +46,13 @@ def settings_of(upstream: FaultUpstream, **settings: str) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def three_routes(upstream: FaultUpstream, **settings: Any) -> AsyncIterator[Application]:
+async def three_routes(
+    upstream: FaultUpstream, *, silence_us: int = SILENCE_US, **settings: Any
+) -> AsyncIterator[Application]:
     """The application over the fault server; it waits for no silent provider for long."""
-    limits = UpstreamLimits(silence_timeout_us=SILENCE_US)
+    limits = UpstreamLimits(silence_timeout_us=silence_us)
     async with application(upstream=limits, **settings_of(upstream, **settings)) as harpoon:
-        attempts = replace(harpoon.services.limits.attempts, first_byte_us=2 * SILENCE_US)
+        attempts = replace(harpoon.services.limits.attempts, first_byte_us=2 * silence_us)
         object.__setattr__(harpoon.services, "limits", replace(harpoon.services.limits, attempts=attempts))
         yield harpoon
 

@@ -23,9 +23,10 @@ SECRETS = {
     "NATIVE_API_KEY": "hush-native",
     "OPENROUTER_API_KEY": "hush-router",
     "AI_GATEWAY_TOKEN": "hush-gateway",
+    "LEDGER_SIGNING_KEY": "5ec2e7" * 10 + "beef",
     "MCP_API_KEY": "hush-mcp",
     "GITHUB_CLIENT_SECRET": "hush-github",
-}
+} | {"HOSTED_AI_PANEL_KEY": "hush-panel", "HOSTED_AI_ADMIN_PASSWORD": "hush-admin"}
 
 
 def read(environment: dict[str, str] | None = None, **flags: str) -> HostSettings:

@@ -143,3 +143,25 @@ async def test_the_budget_that_blocked_is_named(settings: dict[str, str], body: 
     assert blocked_by(error["message"]) == {name}
     assert blocked_by(" ".join(error["reasons"])) == {name}
     assert answer.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"),
+    [("usd_total", "key"), ("usd_per_request", "key_request"), ("usd_per_day", "key_day"), ("covenant", "covenant")],
+)
+async def test_the_budget_of_a_stored_covenant_or_key_that_blocked_is_named(limit: str, name: str) -> None:
+    admin, host = "hk_admin_" + "s3cret" * 5, "hk_acme_of-the-host"
+    async with application(HARPOON_ADMIN_TOKEN=admin, HARPOON_TOKENS=host) as harpoon:
+        limits = {} if limit == "covenant" else {limit: "0.000001"}
+
+        async def post(path: str, token: str, **body: Any) -> httpx.Response:
+            headers = {"authorization": f"Bearer {token}"}
+            return await harpoon.client.post(f"http://localhost{path}", json=body, headers=headers)
+
+        await post("/admin/tenants", admin, tenant="acme")
+        made = (await post("/admin/tenants/acme/keys", admin, name="ci", limits=limits)).json()
+        stored = (await post("/v2/covenant", host, covenant="at most $0.000001")).json()
+        under = {"covenant_id": stored["covenant_id"]} if limit == "covenant" else {}
+        answer = await post("/v1/chat/completions", made["token"], **ask(max_tokens=100, model=ROUTE, **under))
+    assert answer.status_code == 402
+    assert blocked_by(answer.json()["error"]["message"]) == {name}

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bench.kernel_fuzz import fuzz
 from deploy.kernel import tables
-from deploy.kernel.build import OUTPUT, build, write
-from gateway.adapters.wasmtime_kernel import KernelScorer, WasmtimeKernel
+from deploy.kernel.build import OUTPUT, build, keep_compiled, write
+from gateway.adapters.wasmtime_kernel import KernelScorer, WasmtimeKernel, compile_kernel, compiled_path
 from tests.kernel_build import built_kernel, checked_kernel
 from tests.wasm_classifier.kernel_cases import (
     HOSTILE,
@@ -63,6 +63,24 @@ def test_the_module_is_small_and_imports_nothing() -> None:
     assert list(module.imports) == []
     assert len(built_kernel().read_bytes()) <= 100_000
     assert OUTPUT.name == abi.FILE_NAME
+
+
+def test_its_machine_code_is_kept_for_this_engine_alone(tmp_path: Path) -> None:
+    module, out = built_kernel().read_bytes(), tmp_path / "kernel.wasm"
+    (tmp_path / "kernel-0123456789abcdef.cwasm").write_bytes(b"of another engine")
+    kept = keep_compiled(module, out)
+    assert kept is not None
+    assert [path.name for path in tmp_path.iterdir()] == [kept.name]
+    assert compiled_path(out, module) == kept
+    assert compiled_path(out, module + b"\x00") != kept
+
+
+@pytest.mark.parametrize("size", [None, 0, 100], ids=["whole", "empty", "cut short"])
+def test_the_kernel_is_the_same_with_and_without_its_machine_code(size: int | None) -> None:
+    module = built_kernel().read_bytes()
+    loaded = WasmtimeKernel(module, compile_kernel(module)[:size])
+    for text, score in recorded():
+        assert asdict(loaded.score(text)) == score, text
 
 
 def test_the_table_of_words_finds_each_word_and_ends() -> None:

@@ -12,6 +12,7 @@ from tests.worker.decision_kit import facts
 from wasm_classifier.reference import Complexity, Task
 from worker import admission
 from worker.admission import Admission, Attempt, Facts, Fallback, Grant, Refusal, Settled, Settlement, to_json
+from worker.cache.kept import Awaited, Keep, Kept, Wish
 from worker.classification import Classification
 from worker.covenant.policy import BUDGET_SCOPES, FLAGS, QUALITIES, REQUIREMENTS, Policy
 from worker.routing.candidates import Load
@@ -41,10 +42,33 @@ CLASSIFICATION = st.builds(
     TEXT,
 )
 COUNTS = (COUNT, COUNT, COUNT, COUNT)
-FACTS = st.builds(Facts, *([TEXT] * 3), COUNT, TEXT, TEXT, POLICY, CLASSIFICATION, *COUNTS, TEXTS, COUNT, TEXT, TEXT)
-ADMISSION = st.builds(Admission, TEXT, TEXT, TEXTS, COUNT, COUNT, st.none() | st.builds(Refusal, TEXT, TEXTS))
+BODY = TEXT.map(str.encode)
+WISH = st.none() | st.builds(Wish, TEXT, COUNT, st.booleans())
+FACTS = st.builds(
+    Facts, *([TEXT] * 3), COUNT, TEXT, TEXT, POLICY, CLASSIFICATION, *COUNTS, TEXTS, COUNT, TEXT, TEXT, cache=WISH
+)
+REFUSAL = st.none() | st.builds(Refusal, TEXT, TEXTS)
+KEPT = st.none() | st.builds(Kept, TEXT, BODY)
+ADMISSION = st.builds(Admission, TEXT, TEXT, TEXTS, COUNT, COUNT, REFUSAL, cache=TEXT, kept=KEPT)
 ATTEMPTS = st.lists(st.builds(Attempt, TEXT, TEXT, COUNT, COUNT), max_size=3).map(tuple)
-SETTLEMENT = st.builds(Settlement, TEXT, TEXT, COUNT, TEXT, TEXT, COUNT, COUNT, TEXT, COUNT, COUNT, ATTEMPTS)
+KEEP = st.none() | st.builds(Keep, TEXT, COUNT, BODY)
+SETTLEMENT = st.builds(
+    Settlement,
+    TEXT,
+    TEXT,
+    COUNT,
+    TEXT,
+    TEXT,
+    COUNT,
+    COUNT,
+    TEXT,
+    COUNT,
+    COUNT,
+    ATTEMPTS,
+    cached=st.booleans(),
+    keep=KEEP,
+)
+AWAITED = st.builds(Awaited, TEXT, TEXT, COUNT, TEXTS, COUNT, COUNT)
 VALUES = st.one_of(
     st.tuples(FACTS, st.just(admission.facts_from_json)),
     st.tuples(ADMISSION, st.just(admission.admission_from_json)),
@@ -52,6 +76,7 @@ VALUES = st.one_of(
     st.tuples(st.builds(Grant, st.booleans(), COUNT, COUNT), st.just(admission.grant_from_json)),
     st.tuples(SETTLEMENT, st.just(admission.settlement_from_json)),
     st.tuples(st.builds(Settled, COUNT), st.just(admission.settled_from_json)),
+    st.tuples(AWAITED, st.just(admission.awaited_from_json)),
 )
 
 

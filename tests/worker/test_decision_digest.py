@@ -27,11 +27,11 @@ from worker.mediator import Mediator
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
 
 #: Changes whenever the catalogue, the record of a decision or an estimate does; then SNAPSHOT_VERSION may have to.
-GOLDEN_CATALOGUE = "4ce5d57c9f98e8acc956f0d49d1cd5d1d032d209932e9c505c726ac8487430af"
-GOLDEN_DIGEST = "93bbed39bac831a9b86bbe42d7a466d2fc9f6215995e60eae7310a2d6c57a55b"
+GOLDEN_CATALOGUE = "89cc63ce53dc4542c5a4e705f436f211c817faf378ce9577c14d7e937e614416"
+GOLDEN_DIGEST = "ed3b111a9b3ddf4ac6ffa9b5918d262b3eaaf9890d115fefdf4efccedbd1f52f"
 GOLDEN_ROWS = [
-    "simulator/llama-3.1-8b-instruct@shared-4x 4050000 36 40000 750000 619 8192 0 12003640 -",
-    "simulator/qwen3-30b-a3b@shared-8x 8950000 46 90000 900000 1602 16384 0 - "
+    "simulator/llama-3.1-8b-instruct@shared-4x 4050000 36 40000 750000 619 8192 0 1000000 0 0 12003640 -",
+    "simulator/qwen3-30b-a3b@shared-8x 8950000 46 90000 900000 1602 16384 0 1000000 0 0 - "
     "RISK_BOUND_EXCEEDED:max_risk_ppm:60000:90000",
 ]
 ASKED = facts(

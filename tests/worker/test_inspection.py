@@ -95,7 +95,7 @@ async def test_totals_are_split_and_losers_told_what_they_lack(state: World) -> 
     }
     assert beta["tier_penalty_us"] == 170_000
     rows = [row.split(" ") for row in found["decision"]["candidates"]]
-    assert [sum(terms.values()) for terms in found["terms"]] == [int(row[8]) for row in rows]
+    assert [sum(terms.values()) for terms in found["terms"]] == [int(row[-2]) for row in rows]
     # Beta counts time and cost twice: it would need 100,000 us less of either.
     assert found["ties"] == [None, {"ttv_us": 100_000, "cost_usd_micros": None}]
     assert found["observed"][0] == {"samples": 0, "ratio_ppm": 1_000_000, "failures": 0, "open": False}

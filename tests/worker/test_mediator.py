@@ -240,8 +240,8 @@ async def test_the_ledger_has_no_gaps_and_every_leaf_hash_is_of_the_stored_text(
             assert leaf_hash == sha3.sha3_256(b"\x00" + text)
             parsed = parse_canonical(text)
             assert isinstance(parsed, dict)
-            assert sorted(parsed) == ["at_us", "kind", "payload", "seq", "tenant", "v"]
-            assert [parsed[key] for key in ("seq", "at_us", "kind", "tenant", "v")] == [seq, at_us, kind, tenant, 1]
+            assert sorted(parsed.keys() - {"evidence"}) == ["at_us", "kind", "payload", "seq", "tenant", "v"]
+            assert [parsed[key] for key in ("seq", "at_us", "kind", "tenant", "v")] == [seq, at_us, kind, tenant, 2]
 
 
 async def test_a_stored_decision_is_the_text_its_digest_is_of(state: World) -> None:
@@ -258,7 +258,7 @@ async def test_a_decision_can_be_read_back(state: World) -> None:
     admission = await state.mediator.admit(facts())
     found = await state.mediator.read("acme", facts().decision_id)
     assert found is not None
-    assert found["decision"]["v"] == 1
+    assert found["decision"]["v"] == 2
     assert len(found["decision"]["candidates"]) == 2
     assert (found["state"], found["charged_usd_micros"], found["outcome"]) == ("open", 0, None)
     await state.mediator.settle(settlement())

@@ -17,6 +17,7 @@ from worker.api.auth import is_admin, is_key_id, key_token, tenant_of, token_dig
 from worker.api.chat import read_body
 from worker.api.query import id_in, read_query, whole_in
 from worker.errors import CallerError, HarpoonError, MalformedRequest, NotAuthenticated
+from worker.ledger.erasure import SESSION, USER
 from worker.mediator import MediatorPort
 from worker.ports import Clock, Ids
 from worker.routing.catalogue import CompiledCatalogue
@@ -29,6 +30,7 @@ DEFAULT_LISTED, MAX_LISTED = 100, 1_000
 DEFAULT_DAYS, MAX_DAYS = 31, 366
 DEFAULT_OVERLAP_S = 86_400
 _TERMS = ("limits", "providers", "models")
+_SUBJECTS = {"user_id": USER, "session_id": SESSION}
 _SECOND_US = 1_000_000
 
 
@@ -164,6 +166,7 @@ def admin_routes(office: Office) -> list[Route]:
         "/admin/tenants": {"GET": list_tenants, "POST": create_tenant},
         "/admin/tenants/{tenant}": {"GET": read_tenant, "PATCH": update_tenant},
         "/admin/tenants/{tenant}/usage": {"GET": tenant_usage},
+        "/admin/tenants/{tenant}/erasures": {"POST": erase},
         "/admin/tenants/{tenant}/keys": {"GET": list_keys, "POST": create_key},
         "/admin/tenants/{tenant}/keys/{key_id}": {"GET": read_key, "PATCH": update_key, "DELETE": revoke_key},
         "/admin/tenants/{tenant}/keys/{key_id}/rotate": {"POST": rotate_key},
@@ -193,6 +196,14 @@ async def read_tenant(call: Call) -> tuple[int, dict[str, Any]]:
 async def update_tenant(call: Call) -> tuple[int, dict[str, Any]]:
     terms = call.fields(*_TERMS).terms(call.office.catalogue)
     return 200, show_tenant(await call.order("update_tenant", terms))
+
+
+async def erase(call: Call) -> tuple[int, dict[str, Any]]:
+    """Erase what names a user or a session; saying it twice finds nothing the second time."""
+    fields = call.fields(*_SUBJECTS)
+    subject, name = fields.only_text(_SUBJECTS)
+    found = await call.order("erase", {"subject": _SUBJECTS[subject], "name": name})
+    return 200, {"object": "erasure", "tenant": call.tenant, **found}
 
 
 async def list_keys(call: Call) -> tuple[int, dict[str, Any]]:

@@ -18,6 +18,7 @@ from worker.tenants.usage import DAY_US
 
 MAX_NAME_CHARACTERS = 64
 MAX_LISTED_NAMES = 64
+MAX_ID_CHARACTERS = 128
 MAX_SECONDS = 10 * 366 * 86_400
 _NAME = frozenset(map(chr, range(32, 127)))
 _BY_WIRE_NAME = {wire: field for field, wire in WIRE_NAMES.items()}
@@ -52,6 +53,16 @@ class Fields:
         if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_CHARACTERS or not _NAME.issuperset(name):
             raise MalformedRequest(f"name must be 1 to {MAX_NAME_CHARACTERS} printable ASCII characters", param="name")
         return name
+
+    def only_text(self, names: Collection[str]) -> tuple[str, str]:
+        """The one member of these that is there, and its text."""
+        found = [name for name in names if name in self._values]
+        if len(found) != 1:
+            raise MalformedRequest(f"give one of {', '.join(names)}", param=found[0] if found else None)
+        value = self._values[found[0]]
+        if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID_CHARACTERS:
+            raise MalformedRequest(f"{found[0]} must be 1 to {MAX_ID_CHARACTERS} characters", param=found[0])
+        return found[0], value
 
     def seconds(self, name: str, default: int | None, least: int = 0) -> int | None:
         """A duration in whole seconds; null = none."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from worker.api.answers import Receive, Scope, Send, send_error, send_json
 from worker.api.auth import authenticate
 from worker.errors import HarpoonError
-from worker.ledger.canonical import canonical_json
 from worker.ledger.sha3 import sha3_256
+from worker.routing.identity import hash_of, without_addresses
 from worker.services import Services
 
 
@@ -25,22 +23,13 @@ class CatalogueInForce:
         try:
             await authenticate(services, scope)
             # The same for as long as the process lives, and milliseconds of work.
-            self._hash = self._hash or sha3_256(canonical_json(services.catalogue.canonical)).hex()
+            self._hash = self._hash or hash_of(services.catalogue.canonical, sha3_256)
             value = {
                 "object": "catalogue",
                 "catalogue_hash": self._hash,
                 "configured": sorted(services.configured),
-                "catalogue": shown(dict(services.catalogue.canonical)),
+                "catalogue": without_addresses(services.catalogue.canonical),
             }
             await send_json(send, value, headers)
         except HarpoonError as problem:
             await send_error(send, problem, headers)
-
-
-def shown(catalogue: dict[str, Any]) -> dict[str, Any]:
-    """A catalogue's plain values without addresses: those are the operator's own business."""
-    providers = [
-        {key: value for key, value in provider.items() if key != "default_base_url"}
-        for provider in catalogue["providers"]
-    ]
-    return {**catalogue, "providers": providers}

@@ -1,4 +1,4 @@
-"""GET /v1/decisions and /v1/decisions/{id}: why a route was chosen or refused, and what the request cost in the end."""
+"""GET /v1/decisions, /v1/decisions/{id} and its /certificate: why a route was chosen, what it cost, and the proof."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from worker.api.answers import Receive, Scope, Send, send_error, send_json
 from worker.api.auth import authenticate
 from worker.api.query import id_in, read_query, whole_in
 from worker.canon.codes import INVARIANT_VIOLATION, PROVIDER_CONFIGURED, Denial, denial_from_text
-from worker.canon.decide import ROW_COLUMNS
-from worker.errors import HarpoonError, UnknownDecision
+from worker.canon.decide import FIRST_ROW_COLUMNS, ROW_COLUMNS
+from worker.errors import CertificateUnavailable, HarpoonError, UnknownDecision
 from worker.money import usd_text
 from worker.services import Services
 
@@ -17,6 +17,8 @@ _DENIAL_COLUMNS = ("reason_code", "subject", "bound", "value")
 _ATTEMPT_COLUMNS = ("route", "cause", "status", "elapsed_us")
 #: Members of a recorded decision that say what came of it, not what it was made from.
 _NO_INPUTS = ("candidates", "ranking", "unconfigured")
+#: What is left to say of a decision whose record retention has dropped.
+_DROPPED: dict[str, Any] = {"candidates": [], "ranking": [], "unconfigured": []}
 DEFAULT_LISTED = 20
 MAX_LISTED = 200
 _NOT_CONFIGURED = {
@@ -26,7 +28,9 @@ _NOT_CONFIGURED = {
 
 def _candidate(row: str) -> dict[str, Any]:
     """A candidate's row (`worker.canon.decide.ROW_COLUMNS`) with names, numbers and denials apart."""
-    values = dict(zip(ROW_COLUMNS, row.split(" "), strict=True))
+    cells = row.split(" ")
+    columns = FIRST_ROW_COLUMNS if len(cells) == len(FIRST_ROW_COLUMNS) else ROW_COLUMNS
+    values = dict(zip(columns, cells, strict=True))
     denials = [] if values["denials"] == "-" else values["denials"].split(",")
     return {
         **{name: int(value) for name, value in values.items() if name not in ("route", "denials") and value != "-"},
@@ -43,7 +47,7 @@ def present_candidates(decision: dict[str, Any]) -> list[dict[str, Any]]:
 
 def present(record: dict[str, Any]) -> dict[str, Any]:
     """A recorded decision with named columns, the ranking as route ids, and the cost in dollars."""
-    decision = record["decision"]
+    decision = record["decision"] or _DROPPED
     candidates = present_candidates(decision)
     ranking = [candidates[position]["route"] for position in decision["ranking"]]
     presented = {key: value for key, value in record.items() if key not in ("decision", "charged_usd_micros")}
@@ -80,6 +84,26 @@ class Decisions:
             if record is None:
                 raise UnknownDecision("no decision of yours has this id")
             await send_json(send, present(record), headers)
+        except HarpoonError as problem:
+            await send_error(send, problem, headers)
+
+
+class Certificate:
+    """The endpoint of a decision's certificate, as an ASGI application."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"x-request-id", self._services.ids.new("req").encode())]
+        try:
+            tenant = await authenticate(self._services, scope)
+            found = await self._services.mediator.certificate(tenant, scope["path_params"]["decision_id"])
+            if found is None:
+                raise UnknownDecision("no decision of yours has this id")
+            if "problem" in found:
+                raise CertificateUnavailable(found["problem"])
+            await send_json(send, found["certificate"], headers)
         except HarpoonError as problem:
             await send_error(send, problem, headers)
 

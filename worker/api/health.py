@@ -9,7 +9,6 @@ provider.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,18 +16,16 @@ from urllib.parse import parse_qs
 from worker.api.answers import Receive, Scope, Send, send_error, send_json
 from worker.api.auth import authenticate
 from worker.errors import HarpoonError, MalformedRequest, StateError
+from worker.probing import probe_provider
 from worker.routing.catalogue import Route
 from worker.routing.estimates import FAILURES_TO_OPEN
 from worker.services import Services
-from worker.upstream.listing import is_listed, listed_models
-from worker.upstream.watch import PROBE_TIMEOUT_US, Sighting
+from worker.upstream.listing import is_listed
+from worker.upstream.watch import Sighting
 
 VERSION = "0.1.0"
 DEPLOYMENT_MODES = ("native", "hosted_ai", "lightweight")
 _YES, _NO = ("true", "1"), ("false", "0")
-#: How often somebody else's probe is looked after, while it is under way.
-_LOOKS = 25
-_LOOK_EVERY_S = PROBE_TIMEOUT_US / 1_000_000 / (_LOOKS - 1)
 
 
 class Health:
@@ -68,7 +65,9 @@ class Health:
     async def _detailed(self, tenant: str) -> dict[str, Any]:
         """The plain answer, and the truth about every provider and the database."""
         services = self._services
-        *_, observed = await asyncio.gather(*map(self._probe, sorted(services.configured)), self._observed(tenant))
+        *_, observed = await asyncio.gather(
+            *[probe_provider(services, one) for one in sorted(services.configured)], self._observed(tenant)
+        )
         uptime_us = services.clock.monotonic_us() - self._began_us
         return {
             **self._plain(is_degraded=self._all_down() or observed is None),
@@ -80,25 +79,6 @@ class Health:
                 for provider in services.catalogue.source.providers
             },
         }
-
-    async def _probe(self, provider: str) -> None:
-        """See that what is known of a provider is fresh: ask it, or wait for whoever is asking."""
-        services, clock = self._services, self._services.clock
-        seen = services.watch.of(provider)
-        if seen.is_fresh(clock.now_us()):
-            for _ in range(_LOOKS):
-                if not seen.is_being_probed(clock.now_us()):
-                    return
-                await asyncio.sleep(_LOOK_EVERY_S)
-            return
-        seen.probing_us = clock.now_us()
-        status, listed = 0, frozenset[str]()
-        with contextlib.suppress(TimeoutError):  # a list that takes too long says as much as none
-            async with clock.timeout(PROBE_TIMEOUT_US):
-                response = await services.dispatcher.probe(provider, PROBE_TIMEOUT_US)
-                status = 0 if response is None else response.status_code
-                listed = await listed_models(response)
-        services.watch.probed(provider, status, clock.now_us(), listed)
 
     async def _observed(self, tenant: str) -> dict[str, dict[str, Any]] | None:
         """What the tenant's past attempts say of each route; None if the database doesn't answer."""

@@ -90,6 +90,8 @@ class Classify(_Endpoint):
             "score": found.p_small_fails_ppm / MILLION,
             "task": found.task,
             "expected_output_tokens": found.expected_output_tokens,
+            "domain": found.domain,
+            "personal_data": found.personal_data,
             "engine": {"model_version": found.model_version, "scorer": type(services.scorer).__name__},
         }
         await send_json(send, value, [(b"x-request-id", services.ids.new("req").encode())])

@@ -16,6 +16,7 @@ import httpx
 
 from worker.admission import Settlement
 from worker.api.answers import Headers, Message, Receive, Send, send_error
+from worker.api.caching import recorded_relay
 from worker.api.guarding import held_back, restored_relay
 from worker.errors import DeadlineExceeded, HarpoonError, UpstreamError
 from worker.exchange import COUNTED, ERROR, LEFT, REPORTED, SUCCESS, TIMED_OUT, Exchange
@@ -154,7 +155,7 @@ async def relay_stream(
         return f": harpoon-cost-usd {usd_text(cost)}\n\n".encode()
 
     relay = exchange.wire.relay(exchange.request, closing, lambda: exchange.identity)
-    relay = restored_relay(relay, exchange.request)
+    relay = recorded_relay(services, exchange, restored_relay(relay, exchange.request))
     outcome, tail = ERROR, None
     try:
         await watch.keep_alive.begin(headers)
@@ -269,5 +270,9 @@ async def settle(services: Services, exchange: Exchange, settlement: Settlement,
     services.metrics.ended(settlement, exchange.route, status)
     services.watch.saw(settlement.attempts, settlement.at_us)
     services.failures.saw(settlement.attempts, settlement.decision_id, settlement.at_us)
+    if exchange.seen is not None:
+        exchange.seen.ends(settlement, exchange.route)
     settled = await services.mediator.settle(settlement)
     services.metrics.charged(exchange.route.provider, settled.cost_usd_micros)
+    if exchange.seen is not None:
+        exchange.seen.cost_usd_micros = settled.cost_usd_micros

@@ -11,11 +11,13 @@ from typing import Any
 
 from worker.admission import UNKNOWN_COVENANT, Facts, Refusal
 from worker.api.answers import Headers, Receive, Scope, Send, send_error, send_json
+from worker.api.asked import facts_of
 from worker.api.auth import identify
-from worker.api.chat import facts_of, read_body, refusal_error
+from worker.api.chat import read_body
 from worker.api.covenant_headers import covenant_headers, warning_headers
 from worker.api.decisions import present_candidates
 from worker.api.guarding import guard_chat
+from worker.api.refusals import refusal_error
 from worker.canon.decide import Terms
 from worker.errors import HarpoonError, MalformedRequest
 from worker.guard.guarding import guarded_facts
@@ -89,8 +91,10 @@ def explanation(catalogue: CompiledCatalogue, facts: Facts, found: dict[str, Any
             continue  # nobody can call it, so nothing was estimated
         terms = found["terms"][position]
         candidate["estimate_sources"] = _sources(
-            catalogue, catalogue.by_id[route], decision, found["observed"][position]
+            catalogue, catalogue.by_id[route], decision, found["observed"][position], found["waits"][position]
         )
+        if found["waits"][position] is not None:
+            candidate["pool_wait"] = found["waits"][position]
         candidate["terms"] = terms
         if admitted and winner is not None and route != ranking[0]:
             candidate["difference"] = {name: terms[name] - winner[name] for name in Terms._fields}
@@ -120,7 +124,11 @@ def explanation(catalogue: CompiledCatalogue, facts: Facts, found: dict[str, Any
 
 
 def _sources(
-    catalogue: CompiledCatalogue, route: Route, decision: dict[str, Any], observed: dict[str, Any]
+    catalogue: CompiledCatalogue,
+    route: Route,
+    decision: dict[str, Any],
+    observed: dict[str, Any],
+    wait: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Where each of a candidate's estimates comes from."""
     offer = _offer_of(catalogue, route)
@@ -128,6 +136,8 @@ def _sources(
     ttv: dict[str, Any] = {"source": "catalogue", "version": version}
     if observed["samples"]:
         ttv = {"source": "observed", "samples": observed["samples"], "ratio_ppm": observed["ratio_ppm"]}
+    if wait is not None:
+        ttv = {"source": "pool", "samples": observed["samples"], "ratio_ppm": observed["ratio_ppm"]}
     return {
         "ttv_us": ttv,
         "cost_usd_micros": {

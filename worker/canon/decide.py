@@ -1,22 +1,31 @@
-"""The only place that orders: a total in integer microseconds, least first, over the admissible candidates.
+"""The decision on a request: its routes judged by the gates, and the admissible ones in the order of their totals.
 
-    total = E[min(TTV, H)] + lC*cost + lR*risk - lP*ln p + tier penalty
-
-TTV is the time to the full answer, so its restricted mean here is min(ttv, H); that the answer may not serve is p's
-business, and counted once. H is the deadline, or the catalogue's horizon. The tier penalty multiplies time and cost
-by a named factor: a route of a worse tier wins only if the better tier's is worse by that factor. Ties: (total, ttv,
-risk, cost, id), ids unique, so the order is total and no input order shows through.
+The total and the order are those of `worker.canon.totals`, as for any decision problem. TTV is the time to the full
+answer, so its restricted mean here is min(ttv, H); that the answer may not serve is p's business, and counted once. H
+is the deadline, or the catalogue's horizon. By the tier penalty a route of a worse tier wins only if the better tier's
+is worse by a named factor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
-from worker.canon.fixed_point import neg_ln_micronats
+from worker.canon import totals
 from worker.canon.gates import Bounds, Verdict, judge_all
-from worker.routing.candidates import MILLION, Candidate, Load, complexity_index
+from worker.canon.totals import Key, Terms, rank
+from worker.routing.candidates import NOTHING_OBSERVED, Candidate, Load, complexity_index
+
+__all__ = [
+    "FIRST_ROW_COLUMNS",
+    "ROW_COLUMNS",
+    "Decision",
+    "Terms",
+    "decide",
+    "key_of",
+    "terms_of",
+    "total_us",
+]
 
 #: The columns of a candidate's row, apart by blanks; `-` = none. Denials are apart by commas.
 ROW_COLUMNS = (
@@ -28,9 +37,19 @@ ROW_COLUMNS = (
     "worst_case_usd_micros",
     "output_limit_tokens",
     "observed_samples",
+    "observed_ratio_ppm",
+    "observed_failures",
+    "observed_open",
     "total_us",
     "denials",
 )
+#: Those of records of version 1, from which a decision can't be derived again.
+FIRST_ROW_COLUMNS = tuple(
+    name for name in ROW_COLUMNS if name not in ("observed_ratio_ppm", "observed_failures", "observed_open")
+)
+
+#: The cells of a route of which nothing is known: written once, because most are.
+_UNOBSERVED = "0 1000000 0 0"
 
 
 class Decision(NamedTuple):
@@ -50,54 +69,39 @@ class Decision(NamedTuple):
                 end = "- " + (denials[0].to_text() if len(denials) == 1 else ",".join([d.to_text() for d in denials]))
             else:
                 end = f"{total} -"
+            observation, observed = candidate.observation, _UNOBSERVED
+            if observation is not NOTHING_OBSERVED:
+                samples, ratio_ppm, failures, is_open = observation
+                observed = f"{samples} {ratio_ppm} {failures} {1 if is_open else 0}"
             rows.append(
                 f"{candidate.route.id} {candidate.ttv_us} {candidate.cost_usd_micros} {candidate.risk_ppm} "
                 f"{candidate.success_ppm} {verdict.worst_usd_micros} {verdict.output_tokens} "
-                f"{candidate.observation.samples} {end}"
+                f"{observed} {end}"
             )
         return rows
 
 
-@lru_cache(maxsize=4096)
-def _improbability(success_ppm: int) -> int:
-    """-ln p, remembered: a model has few success probabilities."""
-    return neg_ln_micronats(success_ppm)
-
-
 def total_us(candidate: Candidate, bounds: Bounds, horizon_us: int, complexity: int) -> int:
     """The candidate's total in microseconds. Raises: ValueError for a success probability of zero or above one."""
-    weights = bounds.weights
-    spent = min(candidate.ttv_us, horizon_us) + weights.cost_us_per_usd_micro * candidate.cost_usd_micros
-    tier_penalty = spent * (candidate.route.tier_factor_ppm[complexity] - MILLION) // MILLION
-    return (
-        spent
-        + tier_penalty
-        + weights.risk_us_per_ppm * candidate.risk_ppm
-        + weights.improbability_us_per_micronat * _improbability(candidate.success_ppm)
+    return totals.total_of(
+        min(candidate.ttv_us, horizon_us),
+        candidate.cost_usd_micros,
+        candidate.risk_ppm,
+        candidate.success_ppm,
+        candidate.route.tier_factor_ppm[complexity],
+        bounds.weights,
     )
-
-
-class Terms(NamedTuple):
-    """The summands of a candidate's total, in microseconds."""
-
-    time_us: int
-    cost_us: int
-    risk_us: int
-    improbability_us: int
-    tier_penalty_us: int
 
 
 def terms_of(candidate: Candidate, bounds: Bounds, horizon_us: int, complexity: int) -> Terms:
     """What `total_us` is made of, for whoever wants to look at it. Raises: ValueError as `total_us` does."""
-    weights = bounds.weights
-    time_us = min(candidate.ttv_us, horizon_us)
-    cost_us = weights.cost_us_per_usd_micro * candidate.cost_usd_micros
-    return Terms(
-        time_us=time_us,
-        cost_us=cost_us,
-        risk_us=weights.risk_us_per_ppm * candidate.risk_ppm,
-        improbability_us=weights.improbability_us_per_micronat * _improbability(candidate.success_ppm),
-        tier_penalty_us=(time_us + cost_us) * (candidate.route.tier_factor_ppm[complexity] - MILLION) // MILLION,
+    return totals.terms_of(
+        min(candidate.ttv_us, horizon_us),
+        candidate.cost_usd_micros,
+        candidate.risk_ppm,
+        candidate.success_ppm,
+        candidate.route.tier_factor_ppm[complexity],
+        bounds.weights,
     )
 
 
@@ -105,23 +109,18 @@ def decide(candidates: Sequence[Candidate], load: Load, bounds: Bounds, horizon_
     """Judge every candidate, total and rank the admissible ones. Pure; nothing is mutated; empty ranking = refused."""
     verdicts = judge_all(candidates, load, bounds)
     complexity = complexity_index(load.complexity)
-    totals: list[int | None] = []
-    keys: list[tuple[int, int, int, int, str, int]] = []
+    found: list[int | None] = []
+    keys: list[Key] = []
     for position, (candidate, verdict) in enumerate(zip(candidates, verdicts, strict=True)):
         if verdict.denials:
-            totals.append(None)
+            found.append(None)
             continue
         total = total_us(candidate, bounds, horizon_us, complexity)
-        totals.append(total)
-        keys.append(
-            (
-                total,
-                candidate.ttv_us,
-                candidate.risk_ppm,
-                candidate.cost_usd_micros,
-                candidate.route.id,
-                position,
-            )
-        )
-    keys.sort()
-    return Decision(tuple(candidates), tuple(verdicts), tuple(totals), tuple(key[-1] for key in keys))
+        found.append(total)
+        keys.append(key_of(candidate, total, position))
+    return Decision(tuple(candidates), tuple(verdicts), tuple(found), rank(keys))
+
+
+def key_of(candidate: Candidate, total: int, position: int) -> Key:
+    """What a candidate is ordered by."""
+    return (total, candidate.ttv_us, candidate.risk_ppm, candidate.cost_usd_micros, candidate.route.id, position)

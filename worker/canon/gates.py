@@ -5,10 +5,11 @@ Rules, in the order of the seven codes:
   COST_BOUND_EXCEEDED         the worst case exceeds the request's budget, an account, or a price per million
   INVARIANT_VIOLATION         deadline, residency, requirement, capability, context window, availability, configuration,
                               a guardrail
-  MISSING_CANON_PREREQS       the catalogue a route cites is not CANON in this tenant's log
+  MISSING_CANON_PREREQS       the catalogue, or a table of it, is not CANON in this tenant's log
+  NON_INTERFERENCE_VIOLATION  the route's pool is full, and some of the work in it is another tenant's
   RISK_BOUND_EXCEEDED         the route is riskier than the priority tolerates, or not private where that is demanded
   SUCCESS_PROB_TOO_LOW        below the quality floor
-A bound that is met exactly passes. NON_INTERFERENCE_VIOLATION needs a pool model and is raised where that is known.
+A bound that is met exactly passes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 from worker.canon import codes
 from worker.canon.codes import Denial, denial_from_text
+from worker.canon.interference_pools import FullPools, denials_of_pool
 from worker.covenant.policy import Policy, allows_region
 from worker.routing.candidates import MILLION, Candidate, Load
 from worker.routing.catalogue import CompiledCatalogue, QualityFloors, Weights
@@ -34,6 +36,8 @@ class Bounds(NamedTuple):
     """All a gate compares with, gathered once per request. `funds` lists the request's own budget first.
 
     `fulfilled`: requirements that the gateway fulfils itself. `guardrails`: what forbids the request on every route.
+    `missing_canon`: items besides the catalogue that every route rests on and that are not CANON. `full_pools`: those
+    that may not be joined, by `provider@pool`, with their capacity.
     """
 
     policy: Policy
@@ -48,8 +52,12 @@ class Bounds(NamedTuple):
     allowed_models: frozenset[str] | None = None
     fulfilled: frozenset[str] = frozenset()
     guardrails: tuple[Denial, ...] = ()
+    missing_canon: tuple[str, ...] = ()
+    full_pools: FullPools = ()
 
 
+#: The item that every route cites first of all.
+CATALOGUE = "catalogue"
 #: The requirements that the gateway fulfils itself where it redacts a prompt.
 FULFILLED = frozenset({"redact_pii"})
 
@@ -86,7 +94,11 @@ def judge(candidate: Candidate, load: Load, bounds: Bounds) -> Verdict:
     output, worst = _money(candidate, load, bounds, denials)
     _invariants(candidate, load, bounds, denials)
     if not bounds.catalogue_is_canon:
-        denials.append(Denial(codes.MISSING_CANON_PREREQS, "catalogue", 0, 0))
+        denials.append(Denial(codes.MISSING_CANON_PREREQS, CATALOGUE, 0, 0))
+    if bounds.missing_canon:
+        denials.extend([Denial(codes.MISSING_CANON_PREREQS, name, 0, 0) for name in bounds.missing_canon])
+    if bounds.full_pools:
+        denials.extend(denials_of_pool(candidate.route, bounds.full_pools))
     weights = bounds.weights
     if candidate.risk_ppm > weights.max_risk_ppm:
         denials.append(Denial(codes.RISK_BOUND_EXCEEDED, "max_risk_ppm", weights.max_risk_ppm, candidate.risk_ppm))
@@ -189,3 +201,13 @@ def bounds_of(
         min_output_tokens=source.min_output_tokens,
         allowed_models=allowed_models,
     )
+
+
+def canon_bounds(bounds: Bounds, missing: tuple[str, ...], full_pools: FullPools = ()) -> Bounds:
+    """The bounds where these items, which every route rests on, are not CANON, and these pools may not be joined."""
+    if full_pools:
+        bounds = bounds._replace(full_pools=full_pools)
+    if not missing:
+        return bounds
+    others = tuple(name for name in missing if name != CATALOGUE)
+    return bounds._replace(catalogue_is_canon=CATALOGUE not in missing, missing_canon=others)

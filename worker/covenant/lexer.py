@@ -7,6 +7,7 @@ and before a number they mean something, and stay.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 from worker.covenant.east_asian import EAST_ASIAN, READ_AS, numeral
@@ -20,18 +21,23 @@ _SIGNS = r"(?:us|au|a|ca|c|nz|hk|sg|s|r|mx|nt)?\$|[€£¥₹₩₽₺₪₫₴�
 _NUMBERS = (
     r"[0-9]{1,3}(?: [0-9]{3})+(?![0-9])(?:[.,][0-9]+)?|[0-9]+(?:[.,'][0-9]+)*(?:e[+-]?[0-9]+(?![0-9a-z]))?|\.[0-9]+"
 )
-_TOKENS = re.compile(
-    # Most words first: those that no sign, accent or apostrophe goes on.
-    rf"[ {IGNORED}]*+(?:(?P<plain>[a-z]++(?!['$\u0430-\u044f{IGNORED}]))"
-    rf"|(?P<sign>{_SIGNS})"
-    rf"|(?P<number>{_NUMBERS}|[½¼¾⅓⅔])"
-    rf"|(?P<elided>(?:[ldjcnsmt]|qu|all|dell)'(?=[{_LETTERS}]))"
-    rf"|(?P<word>[{_LETTERS}]+(?:'[{_LETTERS}]+)*)"
-    r"|(?P<join>[-_])"
-    rf"|{EAST_ASIAN}"
-    r"|(?P<mark>\.\.+|<=|>=|[^ ]))",
-    re.ASCII,
-)
+
+
+@cache
+def _tokens() -> re.Pattern[str]:
+    """The pattern of a token; compiling it takes as long as reading a hundred covenants, so not before the first."""
+    return re.compile(
+        # Most words first: those that no sign, accent or apostrophe goes on.
+        rf"[ {IGNORED}]*+(?:(?P<plain>[a-z]++(?!['$\u0430-\u044f{IGNORED}]))"
+        rf"|(?P<sign>{_SIGNS})"
+        rf"|(?P<number>{_NUMBERS}|[½¼¾⅓⅔])"
+        rf"|(?P<elided>(?:[ldjcnsmt]|qu|all|dell)'(?=[{_LETTERS}]))"
+        rf"|(?P<word>[{_LETTERS}]+(?:'[{_LETTERS}]+)*)"
+        r"|(?P<join>[-_])"
+        rf"|{EAST_ASIAN}"
+        r"|(?P<mark>\.\.+|<=|>=|[^ ]))",
+        re.ASCII,
+    )
 
 
 class Token(NamedTuple):
@@ -54,7 +60,7 @@ def tokens_of(text: str) -> list[Token]:
     found: list[Token] = []
     end = -1
     joined = False
-    for match in _TOKENS.finditer(folded):
+    for match in _tokens().finditer(folded):
         kind = match.lastgroup or MARK
         start, stop = match.span(kind)
         word = folded[start:stop]

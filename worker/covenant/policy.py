@@ -67,6 +67,11 @@ class Policy:
         """The row of weights that applies: an unspoken priority is balanced."""
         return self.priority or "balanced"
 
+    @property
+    def leaves_no_trace(self) -> bool:
+        """Whether nobody on the way may keep or log the bodies."""
+        return "no_logging" in self.requirements or self.effective_priority == "max_security"
+
     def to_plain(self) -> dict[str, Any]:
         """The policy as JSON-like values (integers, strings, lists); the inverse of `policy_from_plain`."""
         return {

@@ -44,8 +44,14 @@ class MediatorStub:
     async def settle(self, json_text: str) -> str:
         return await self._call("settle", json_text)
 
+    async def awaited(self, json_text: str) -> str:
+        return await self._call("awaited", json_text)
+
     async def read(self, json_text: str) -> str:
         return await self._call("read", json_text)
+
+    async def certificate(self, json_text: str) -> str:
+        return await self._call("certificate", json_text)
 
     async def create_covenant(self, json_text: str) -> str:
         return await self._call("create_covenant", json_text)
@@ -73,6 +79,12 @@ class MediatorStub:
 
     async def administer(self, json_text: str) -> str:
         return await self._call("administer", json_text)
+
+    async def canon(self, json_text: str) -> str:
+        return await self._call("canon", json_text)
+
+    async def ledger(self, json_text: str) -> str:
+        return await self._call("ledger", json_text)
 
     async def _call(self, method: str, json_text: str) -> str:
         try:

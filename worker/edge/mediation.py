@@ -21,14 +21,21 @@ from worker.admission import (
     Settled,
     Settlement,
     admission_from_json,
+    awaited_from_json,
     facts_from_json,
     fallback_from_json,
     grant_from_json,
+    kept_from_plain,
+    kept_to_json,
     settled_from_json,
     settlement_from_json,
     to_json,
 )
 from worker.admitting import ORPHAN_GRACE_US
+from worker.cache.kept import Awaited, Kept
+from worker.canon.order import Order as CanonOrder
+from worker.canon.order import order_from_json as canon_order_from_json
+from worker.canon.order import order_to_json as canon_order_to_json
 from worker.covenant_store import Draft, draft_from_json, draft_to_json
 from worker.edge.bindings import MediatorStub
 from worker.mediator import Mediator
@@ -82,10 +89,17 @@ class ObjectMediator:
         await self.open()
         return to_json(await self._mediator.settle(settlement_from_json(json_text)))
 
+    async def awaited(self, json_text: str) -> str:
+        return kept_to_json(await self._mediator.awaited(awaited_from_json(json_text)))
+
     async def read(self, json_text: str) -> str:
         await self.open()
         asked = json.loads(json_text)
         return json.dumps(await self._mediator.read(asked["tenant"], asked["decision_id"]))
+
+    async def certificate(self, json_text: str) -> str:
+        await self.open()
+        return json.dumps(await self._mediator.certificate(**json.loads(json_text)))
 
     async def create_covenant(self, json_text: str) -> str:
         await self.open()
@@ -128,14 +142,25 @@ class ObjectMediator:
             return json.dumps({"found": []} if order.act == "list_tenants" else {"problem": NO_TENANT})
         return json.dumps(await self._mediator.administer(order))
 
+    async def ledger(self, json_text: str) -> str:
+        await self.open()
+        return json.dumps(await self._mediator.ledger(**json.loads(json_text)))
+
+    async def canon(self, json_text: str) -> str:
+        await self.open()
+        return json.dumps(await self._mediator.canon(canon_order_from_json(json_text)))
+
     async def alarm(self) -> None:
         """Settle what has expired, and come back for what will."""
         await self.open()
         self._alarm_us = 0
         await self._mediator.sweep(self._clock.now_us())
-        expiry_us = await self._mediator.next_expiry_us()
-        if expiry_us is not None:
-            await self._wake_at(expiry_us)
+        await self._mediator.retain(self._clock.now_us())
+        # A tenant that asks no more is not forgotten: its evidence is dropped in time, too.
+        due = (await self._mediator.next_expiry_us(), await self._mediator.next_drop_us())
+        wakings = [at_us for at_us in due if at_us is not None]
+        if wakings:
+            await self._wake_at(min(wakings))
 
     async def _wake_at(self, expiry_us: int) -> None:
         """See that an alarm comes no later than just after `expiry_us`; an object has one, so the earliest counts."""
@@ -161,10 +186,18 @@ class RemoteMediator:
     async def settle(self, settlement: Settlement) -> Settled:
         return settled_from_json(await MediatorStub(self._env, settlement.tenant).settle(to_json(settlement)))
 
+    async def awaited(self, asked: Awaited) -> Kept | None:
+        return kept_from_plain(json.loads(await MediatorStub(self._env, asked.tenant).awaited(to_json(asked))))
+
     async def read(self, tenant: str, decision_id: str) -> dict[str, Any] | None:
         asked = json.dumps({"tenant": tenant, "decision_id": decision_id})
         record: dict[str, Any] | None = json.loads(await MediatorStub(self._env, tenant).read(asked))
         return record
+
+    async def certificate(self, tenant: str, decision_id: str) -> dict[str, Any] | None:
+        asked = json.dumps({"tenant": tenant, "decision_id": decision_id})
+        found: dict[str, Any] | None = json.loads(await MediatorStub(self._env, tenant).certificate(asked))
+        return found
 
     async def create_covenant(self, draft: Draft) -> dict[str, Any]:
         stub = MediatorStub(self._env, draft.tenant)
@@ -218,3 +251,13 @@ class RemoteMediator:
             await MediatorStub(self._env, INDEX_OBJECT).administer(order_to_json(order._replace(act="list_tenant")))
         found: dict[str, Any] = json.loads(await MediatorStub(self._env, name).administer(text))
         return found
+
+    async def ledger(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]:
+        asked = json.dumps({"tenant": tenant, "act": act, "given": given})
+        found: dict[str, Any] = json.loads(await MediatorStub(self._env, tenant).ledger(asked))
+        return found
+
+    async def canon(self, order: CanonOrder) -> dict[str, Any]:
+        text = canon_order_to_json(order)
+        said: dict[str, Any] = json.loads(await MediatorStub(self._env, order.tenant).canon(text))
+        return said

@@ -28,7 +28,11 @@ class TextMediator(Protocol):
 
     async def settle(self, json_text: str) -> str: ...
 
+    async def awaited(self, json_text: str) -> str: ...
+
     async def read(self, json_text: str) -> str: ...
+
+    async def certificate(self, json_text: str) -> str: ...
 
     async def create_covenant(self, json_text: str) -> str: ...
 
@@ -47,6 +51,10 @@ class TextMediator(Protocol):
     async def authorise(self, json_text: str) -> str: ...
 
     async def administer(self, json_text: str) -> str: ...
+
+    async def canon(self, json_text: str) -> str: ...
+
+    async def ledger(self, json_text: str) -> str: ...
 
     async def alarm(self) -> None: ...
 
@@ -88,8 +96,14 @@ class MediatorObject(DurableObject):
     async def settle(self, json_text: str) -> str:
         return await (await self._ready()).settle(json_text)
 
+    async def awaited(self, json_text: str) -> str:
+        return await (await self._ready()).awaited(json_text)
+
     async def read(self, json_text: str) -> str:
         return await (await self._ready()).read(json_text)
+
+    async def certificate(self, json_text: str) -> str:
+        return await (await self._ready()).certificate(json_text)
 
     async def create_covenant(self, json_text: str) -> str:
         return await (await self._ready()).create_covenant(json_text)
@@ -117,6 +131,12 @@ class MediatorObject(DurableObject):
 
     async def administer(self, json_text: str) -> str:
         return await (await self._ready()).administer(json_text)
+
+    async def canon(self, json_text: str) -> str:
+        return await (await self._ready()).canon(json_text)
+
+    async def ledger(self, json_text: str) -> str:
+        return await (await self._ready()).ledger(json_text)
 
     async def alarm(self, _info: Any = None) -> None:
         await (await self._ready()).alarm()

@@ -53,6 +53,11 @@ def restore_value(
     return value
 
 
+def place_part(value: Any) -> Any:
+    """What tells one text of an answer from another, as a key can hold it: a number or an id, or else its JSON."""
+    return value if value is None or isinstance(value, int | str) else json.dumps(value)
+
+
 class TextRestorer:
     """One text that comes in pieces. All pieces together are what `restore_text` makes of the whole."""
 

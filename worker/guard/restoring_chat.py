@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.errors import HarpoonError
-from worker.guard.restoring import TextRestorer, json_texts
+from worker.guard.restoring import TextRestorer, json_texts, place_part
 from worker.strict_json import parse_json
 
 #: Where a streamed text belongs: the choice, the tool call (None = the message itself), the member.
@@ -57,7 +57,8 @@ class ChatEvents:
         changed = False
         for choice in chunk["choices"]:
             if isinstance(choice, dict) and isinstance(choice.get("delta"), dict):
-                restored = self._delta(choice.get("index"), choice["delta"], choice.get("finish_reason") is not None)
+                index = place_part(choice.get("index"))
+                restored = self._delta(index, choice["delta"], choice.get("finish_reason") is not None)
                 changed = changed or restored != choice["delta"]
                 choice["delta"] = restored
         return _encode(chunk) if changed else event + b"\n\n"
@@ -104,7 +105,7 @@ def _texts_of(index: Any, delta: dict[str, Any]) -> list[tuple[_Place, str]]:
             held = call.get(holder) if isinstance(call, dict) else None
             text = held.get(member) if isinstance(held, dict) else None
             if isinstance(text, str) and text:
-                found.append(((index, call.get("index"), member), text))
+                found.append(((index, place_part(call.get("index")), member), text))
     return found
 
 
@@ -114,7 +115,8 @@ def _put(delta: dict[str, Any], place: _Place, text: str) -> None:
         delta[member] = text
         return
     for one in delta["tool_calls"]:
-        holder = one.get(_HOLDERS[member]) if isinstance(one, dict) and one.get("index") == call else None
+        is_meant = isinstance(one, dict) and place_part(one.get("index")) == call
+        holder = one.get(_HOLDERS[member]) if is_meant else None
         if isinstance(holder, dict) and member in holder:
             holder[member] = text
 

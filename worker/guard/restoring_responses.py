@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.errors import HarpoonError
-from worker.guard.restoring import TextRestorer, json_texts, restore_value
+from worker.guard.restoring import TextRestorer, json_texts, place_part, restore_value
 from worker.strict_json import parse_json
 
 _DELTA, _DONE = ".delta", ".done"
@@ -70,7 +70,7 @@ class ResponseEvents:
 
 
 def _place(kind: str, value: Mapping[str, Any]) -> _Place:
-    return (kind, *[value.get(member) for member in _WHERE])
+    return (kind, *[place_part(value.get(member)) for member in _WHERE])
 
 
 def _encode(kind: str, value: Any) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from worker.routing.catalogue import COMPLEXITIES, CompiledCatalogue, Route
+from worker.routing.pool_waits import PoolReading, PoolWait, shared_ttv_us
 
 #: Planning figure for English text; only the worst case (one token per byte) ever holds money back.
 BYTES_PER_TOKEN = 4
@@ -42,7 +43,8 @@ class Candidate(NamedTuple):
     """A route with its estimates. A tuple, because one is made per route per request (a dataclass costs six times it).
 
     Times in microseconds, money in micro-dollars, chances in parts per million. `worst_input_usd_micros` is the
-    worst case of the input alone; `output_limit` the most output tokens the route allows for this request.
+    worst case of the input alone; `output_limit` the most output tokens the route allows for this request. `wait`: what
+    the pool's other tenants add; None = the pool says nothing of itself, and the catalogue's figures of it count.
     """
 
     route: Route
@@ -54,6 +56,7 @@ class Candidate(NamedTuple):
     output_limit: int
     worst_input_usd_micros: int
     observation: Observation
+    wait: PoolWait | None = None
 
 
 def requested_routes(catalogue: CompiledCatalogue, model: str) -> tuple[int, ...]:
@@ -82,11 +85,12 @@ def build_candidates(
     load: Load,
     observed: Mapping[str, Observation],
     configured: frozenset[str] | None = None,
+    readings: Mapping[str, PoolReading] | None = None,
 ) -> list[Candidate]:
     """All candidates of a request, in catalogue order. Raises: UnknownModel.
 
     Args: configured: providers that can be called; a route of another has no estimates (`unconfigured_routes` names it,
-    and its only verdict is PROVIDER_CONFIGURED). None = all.
+    and its only verdict is PROVIDER_CONFIGURED). None = all. readings: what pools say of themselves, by route id.
     """
     # An upper bound on input tokens (one per byte) holds money; the planning figure feeds the estimates.
     bound = load.input_bytes + load.images * catalogue.source.image_tokens_bound
@@ -110,10 +114,15 @@ def build_candidates(
         expected = load.expected_output_tokens
         if expected > (wished or limit):
             expected = wished or limit
+        wait = None
+        if readings and (reading := readings.get(route.id)) is not None:
+            ttv_us, wait = shared_ttv_us(reading, route.alone_us(expected), observation.ratio_ppm)
+        else:
+            ttv_us = (route.first_token_us + route.us_per_token * expected) * observation.ratio_ppm // MILLION
         candidates.append(
             Candidate(
                 route,
-                (route.first_token_us + route.us_per_token * expected) * observation.ratio_ppm // MILLION,
+                ttv_us,
                 -(-(planned * route.input_price + expected * choices * route.output_price) // MILLION),
                 route.risk_ppm,
                 MILLION - small_fails * route.failure_factor_ppm // MILLION,
@@ -121,6 +130,7 @@ def build_candidates(
                 limit,
                 -(-bound * route.input_price // MILLION),
                 observation,
+                wait,
             )
         )
     return candidates

@@ -49,6 +49,7 @@ __all__ = [
     "Weights",
     "compile_catalogue",
     "parse_catalogue",
+    "pool_of",
     "to_plain",
 ]
 
@@ -62,7 +63,8 @@ _VISIBLE: Final = frozenset(map(chr, range(33, 127))) - {","}
 class Route(NamedTuple):
     """Provider + model + pool, with everything static an estimate needs. A tuple: read per candidate per request.
 
-    Prices are micro-dollars per million tokens with the pool's factor applied.
+    Prices are micro-dollars per million tokens with the pool's factor applied. The last three are for a pool that
+    says how it is shared now: the times on a card of one's own, and whether there can be neighbours at all.
     """
 
     id: str
@@ -86,6 +88,18 @@ class Route(NamedTuple):
     simulated: bool
     template_options: bool
     preferences: bool
+    alone_first_token_us: int
+    alone_us_per_token: int
+    is_shared: bool
+
+    def alone_us(self, output_tokens: int) -> int:
+        """The time to the full answer on a card of one's own."""
+        return self.alone_first_token_us + self.alone_us_per_token * output_tokens
+
+
+def pool_of(route: Route) -> str:
+    """What a route's pool is called among those of all providers, who don't share one, whatever they call it."""
+    return f"{route.provider}@{route.pool}"
 
 
 class LabelRoutes(NamedTuple):
@@ -180,6 +194,9 @@ def _route(offer: Offer, provider: Provider, model: Model, pool: Pool) -> Route:
         simulated=provider.simulated,
         template_options=provider.template_options,
         preferences=provider.preferences,
+        alone_first_token_us=offer.first_token_us,
+        alone_us_per_token=offer.decode_us_per_token,
+        is_shared=pool.sharing_ratio > 1,
     )
 
 

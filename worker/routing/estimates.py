@@ -48,6 +48,19 @@ def claim_probe(sql: Sql, tenant: str, route: str, observed: Observation, now_us
         )
 
 
+def return_probe(sql: Sql, tenant: str, route: str, claimed_us: int) -> None:
+    """Let another request probe a route: the one that claimed it at `claimed_us` asked nobody after all."""
+    sql.execute(
+        """UPDATE estimate SET open_until_us = ?
+           WHERE tenant = ? AND route = ? AND failures >= ? AND open_until_us = ?""",
+        claimed_us,
+        tenant,
+        route,
+        FAILURES_TO_OPEN,
+        claimed_us + OPEN_FOR_US,
+    )
+
+
 def seen_ratio_ppm(planned_us: int, seen_us: int) -> int:
     """Seen over planned time in ppm, within bounds; nothing planned divides nothing."""
     return min(MAX_RATIO_PPM, max(MIN_RATIO_PPM, seen_us * MILLION // max(1, planned_us)))

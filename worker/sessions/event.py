@@ -59,6 +59,9 @@ def session_completed(
     if corrects is not None:
         identity += CORRECTION_SUFFIX
         correction = f',"corrects":{quote(corrects)}'
+    trace = f',"trace_id":{quote(settlement.trace_id)}' if settlement.trace_id else ""
+    cached = ',"cached":true' if settlement.cached else ""
+    intent = f',"intent_at_us":{settlement.intent_at_us}' if settlement.intent_at_us else ""
     used = settlement
     # Put together by hand: one a request, and the amount stays an exact decimal number with no float on the way.
     return identity, (
@@ -71,7 +74,7 @@ def session_completed(
         f'"estimated_cost_usd":{usd_text(cost_usd_micros)}}},"outcome":{{"status":{quote(used.outcome)}}},'
         f'"metadata":{{"attempts":[{",".join([_attempt_text(attempt) for attempt in used.attempts])}],'
         f'"decision_id":{quote(used.decision_id)},"elapsed_us":{used.elapsed_us},'
-        f'"first_byte_us":{used.first_byte_us},"usage_source":{quote(used.usage)}{correction}}}}}'
+        f'"first_byte_us":{used.first_byte_us},"usage_source":{quote(used.usage)}{correction}{trace}{cached}{intent}}}}}'
     )
 
 
@@ -80,8 +83,13 @@ def _attempt_text(attempt: Attempt) -> str:
 
 
 def outcome_of(event: dict[str, Any]) -> dict[str, Any]:
-    """How a session ended, read back from its event: tokens, times, attempts as [route, cause, status, elapsed_us]."""
+    """How a session ended, read back from its event: tokens, times, attempts as [route, cause, status, elapsed_us].
+
+    With the id of its trace, if it belonged to one, `cached`, if the answer came from the answer cache, and
+    `intent_at_us`, if the client told when its intent arose.
+    """
     metadata, usage = event["metadata"], event["usage"]
+    told = {name: metadata[name] for name in ("trace_id", "cached", "intent_at_us") if name in metadata}
     return {
         "attempts": metadata["attempts"],
         "elapsed_us": metadata["elapsed_us"],
@@ -91,4 +99,5 @@ def outcome_of(event: dict[str, Any]) -> dict[str, Any]:
         "output_tokens": usage["output_tokens"],
         "route": usage["model"],
         "usage": metadata["usage_source"],
+        **told,
     }

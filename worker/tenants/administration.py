@@ -14,6 +14,7 @@ from worker.admitting import MediatorConfig, ensure_canon
 from worker.budget import TENANT_ACCOUNT
 from worker.ledger.canonical import canonical_json
 from worker.ledger.entry import STRUCTURE_UPDATE, append_entry
+from worker.ledger.erasure import erase_in
 from worker.ports import Hasher, Sql, SqlRow, as_int
 from worker.tenants.limits import LimitSet, Terms, stored_terms
 from worker.tenants.standing import standing_of
@@ -21,6 +22,8 @@ from worker.tenants.usage import usage_in
 
 #: Acts that may be the first on a database.
 MAKING = ("create_tenant", "list_tenant")
+#: The act after which nothing of what a user said may be left.
+ERASE = "erase"
 #: Keys of a tenant that were not revoked; more is a fault of whoever makes them.
 MAX_KEYS = 10_000
 NO_TENANT, TENANT_EXISTS, NO_KEY, KEY_REVOKED, TOO_MANY_KEYS = (
@@ -315,6 +318,12 @@ def _read_usage(desk: Desk, _log: int) -> dict[str, Any]:
     }
 
 
+def _erase(desk: Desk, log: int) -> dict[str, Any]:
+    given = desk.order.given
+    found = erase_in(desk.sql, desk.hasher, desk.tenant, log, given["subject"], given["name"], desk.order.at_us)
+    return {"found": found}
+
+
 #: Acts on a tenant that is there.
 ACTS: dict[str, Callable[[Desk, int], dict[str, Any]]] = {
     "read_tenant": _read_tenant,
@@ -326,4 +335,5 @@ ACTS: dict[str, Callable[[Desk, int], dict[str, Any]]] = {
     "rotate_key": _rotate_key,
     "revoke_key": _revoke_key,
     "read_usage": _read_usage,
+    ERASE: _erase,
 }

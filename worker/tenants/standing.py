@@ -11,6 +11,8 @@ import hmac
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.budget import Account, account_names, window_of
+from worker.canon.interference_pools import FullPools
+from worker.canon.store import missing_of
 from worker.covenant.policy import Policy
 from worker.ports import Sql
 from worker.tenants.limits import NO_LIMITS, NO_TERMS, LimitSet, Terms, stored_terms
@@ -36,7 +38,9 @@ class Key(NamedTuple):
 class Standing(NamedTuple):
     """The terms in force for one request. `cap`: the tenant's lifetime budget, micro-dollars; `limits`: its others.
 
-    `key`: None for a token that the host was given.
+    `key`: None for a token that the host was given. `missing_canon`: imported items of its canon below CANON.
+    `ttv_models`: what its CANON models say of routes' times (`worker.canon.ttv_model`), as text. `full_pools`: those
+    that its requests may not join now (`worker.canon.interference_pools`).
     """
 
     tenant: str
@@ -45,6 +49,9 @@ class Standing(NamedTuple):
     key: Key | None = None
     providers: frozenset[str] | None = None
     models: frozenset[str] | None = None
+    missing_canon: tuple[str, ...] = ()
+    ttv_models: str = ""
+    full_pools: FullPools = ()
 
     @property
     def counts(self) -> bool:
@@ -85,8 +92,9 @@ class Standing(NamedTuple):
                     accounts[f"{name}_{unit}{own}:{window_of(unit, at_us)}"] = cap
             if found.user_day_usd_micros is not None:
                 # Who sends no x-user-id is a user like any other: nobody gets around the limit by leaving it out.
-                user = hashlib.sha256(user_id.encode()).hexdigest()[:32]
-                accounts[f"{name}_user_day{own}:{user}:{window_of('day', at_us)}"] = found.user_day_usd_micros
+                accounts[f"{name}_user_day{own}:{user_mark(user_id)}:{window_of('day', at_us)}"] = (
+                    found.user_day_usd_micros
+                )
         return accounts
 
     def _of_both(self, names: tuple[str, str]) -> list[tuple[str, LimitSet]]:
@@ -97,17 +105,29 @@ class Standing(NamedTuple):
         return found
 
 
-def standing_of(config: MediatorConfig, tenant: str, terms: Terms = NO_TERMS, key: Key | None = None) -> Standing:
+def standing_of(
+    config: MediatorConfig,
+    tenant: str,
+    terms: Terms = NO_TERMS,
+    key: Key | None = None,
+    missing_canon: tuple[str, ...] = (),
+    ttv_models: str = "",
+) -> Standing:
     """The terms in force: the tenant's own before those of the settings; what may be used, only what all allow."""
     limits = terms.limits.over(config.limits_of(tenant))
     cap = config.cap_of(tenant) if limits.total_usd_micros is None else limits.total_usd_micros
     providers = config.allowed.get(tenant) if config.allowed else None
     if terms is NO_TERMS and key is None:
-        return Standing(tenant, cap, limits, None, providers)
+        return Standing(tenant, cap, limits, None, providers, None, missing_canon, ttv_models)
     models: frozenset[str] | None = None
     for said in (terms, key.terms if key is not None else NO_TERMS):
         providers, models = _both(providers, said.providers), _both(models, said.models)
-    return Standing(tenant, cap, limits, key, providers, models)
+    return Standing(tenant, cap, limits, key, providers, models, missing_canon, ttv_models)
+
+
+def user_mark(user_id: str) -> str:
+    """What stands for a user in the name of an account."""
+    return hashlib.sha256(user_id.encode()).hexdigest()[:32]
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
@@ -124,13 +144,16 @@ def standing_in(sql: Sql, config: MediatorConfig, facts: Facts) -> Standing:
 
 def standing_by_id(sql: Sql, config: MediatorConfig, tenant: str, key_id: str) -> Standing:
     """The terms of a tenant and of its key of this id; "" = none."""
-    rows = sql.execute("SELECT terms FROM tenant WHERE tenant = ?", tenant)
+    rows = sql.execute("SELECT terms, canon_missing, ttv_models FROM tenant WHERE tenant = ?", tenant)
     key = None
     if key_id:
         found = sql.execute("SELECT name, terms FROM api_key WHERE tenant = ? AND key_id = ?", tenant, key_id)
         if found:
             key = Key(key_id, str(found[0][0]), stored_terms(found[0][1]))
-    return standing_of(config, tenant, stored_terms(rows[0][0] if rows else None), key)
+    if not rows:
+        return standing_of(config, tenant, NO_TERMS, key)
+    terms, missing, ttv_models = rows[0]
+    return standing_of(config, tenant, stored_terms(terms), key, missing_of(missing), str(ttv_models))
 
 
 def check_key_in(sql: Sql, tenant: str, key_id: str, digest: str, at_us: int) -> tuple[Key | None, str]:

@@ -11,13 +11,16 @@ import httpx
 from worker.errors import CallerError, HarpoonError, MalformedRequest
 from worker.ports import NotSent, NotSentInTime, Transport
 from worker.routing.catalogue import Route
+from worker.routing.pool_readings import told_by
+from worker.routing.pool_waits import PoolReading
 from worker.routing.tables import CHAT
 from worker.strict_json import JsonLimits, parse_json
 from worker.upstream import attempts, error_map
 from worker.upstream.ai_gateway import NO_OPTIONS, GatewayOptions, answered_headers
+from worker.upstream.event_frames import EventFrames, payload_of, payloads_of
 from worker.upstream.http_request import build_request
 from worker.upstream.providers import ProviderAccess
-from worker.upstream.relay import MAX_EVENT_BYTES, opening_event
+from worker.upstream.relay import MAX_EVENT_BYTES
 from worker.upstream.wires import CHAT_WIRE, Wire
 
 _EVENT_STREAM = "text/event-stream"
@@ -50,7 +53,8 @@ class Reply:
 
     `first`: the bytes of the stream that were read to know that it is an answer. `retry_after`: a refusal's header,
     as it came; `retry_after_s` is what a client is told. `told`: headers of an AI Gateway for the client.
-    `words`: a refusal's own, bounded.
+    `words`: a refusal's own, bounded. `is_whole`: a plain answer says by itself that nothing of it is missing.
+    `pool`: what an answer tells of the shared pool that it comes from.
     """
 
     ended: attempts.Ended
@@ -65,6 +69,8 @@ class Reply:
     retry_after_s: int = 1
     told: tuple[tuple[bytes, bytes], ...] = ()
     words: str = ""
+    is_whole: bool = False
+    pool: PoolReading | None = None
 
     async def aclose(self) -> None:
         """Close the upstream connection; harmless when it is closed already."""
@@ -99,15 +105,19 @@ class Dispatcher:
         wire: Wire = CHAT_WIRE,
         options: GatewayOptions = NO_OPTIONS,
         leave_no_trace: bool = False,
+        trace: tuple[tuple[bytes, bytes], ...] = (),
     ) -> Reply:
         """Call `route` with `body`. Raises nothing for what a provider or the network does; may be cancelled.
 
         Args: options: what goes along if an AI Gateway stands between, which `leave_no_trace` forbids to keep or log.
+        trace: headers that say which trace the call belongs to.
         """
         access = self._access[route.provider]
         headers = access.headers_for(route.pool)
         if access.is_through_gateway:
             headers = httpx.Headers([*headers.raw, *options.headers(leave_no_trace)])
+        if trace:
+            headers = httpx.Headers([*headers.raw, *trace])
         request = build_request(
             "POST",
             access.urls[wire.endpoint],
@@ -129,6 +139,8 @@ class Dispatcher:
                 reply = await self._open_stream(response, wire)
             else:
                 reply = await self._read_answer(response, wire)
+            if route.is_shared and response.status_code == 200:
+                reply.pool = told_by(response.headers.raw)
             if access.is_through_gateway:
                 reply.told = answered_headers(response.headers)
             return reply
@@ -170,10 +182,12 @@ class Dispatcher:
             answer = parse_json(body, self._answer_limits)
             if not isinstance(answer, dict):
                 raise MalformedRequest("the provider's answer is not an object")
+            is_whole = wire.is_whole(answer)
             changed = wire.conform(answer)
         except HarpoonError:
             return _failed(attempts.MALFORMED, unbilled=False, status=200)
-        return Reply(attempts.Ended(attempts.OK, unbilled=False), 200, answer, b"" if changed else body)
+        ended = attempts.Ended(attempts.OK, unbilled=False)
+        return Reply(ended, 200, answer, b"" if changed else body, is_whole=is_whole)
 
     async def _open_stream(self, response: httpx.Response, wire: Wire) -> Reply:
         """A stream counts as an answer once its first event is here and reports no error."""
@@ -198,20 +212,21 @@ class Dispatcher:
 
     async def _read_opening(self, stream: AsyncIterator[bytes], chunk: bytes | None, wire: Wire) -> tuple[bytes, str]:
         """All bytes up to the end of the first event, comments included, and what they say of the attempt."""
-        data = b""
+        read, size, frames = [], 0, EventFrames()
         while chunk is not None:
-            data += chunk
-            payload = opening_event(data) if b"\n" in chunk or b"\r" in chunk else None
+            read.append(chunk)
+            size += len(chunk)
+            payload = next(payloads_of(frames.feed(chunk)), None)
             if payload is not None:
-                return data, _cause_of_opening(payload, wire)
-            if len(data) > MAX_EVENT_BYTES:
-                return data, attempts.MALFORMED
+                return b"".join(read), _cause_of_opening(payload, wire)
+            if size > MAX_EVENT_BYTES:
+                return b"", attempts.MALFORMED
             chunk = await anext(stream, None)
         # The last event may lack its empty line.
-        payload = opening_event(data + b"\n\n")
-        if payload is None:
-            return data, attempts.BROKEN
-        return data, _cause_of_opening(payload, wire) if _is_json(payload) else attempts.BROKEN
+        payload = payload_of(frames.finish())
+        if payload is None or not _is_json(payload):
+            return b"", attempts.BROKEN
+        return b"".join(read), _cause_of_opening(payload, wire)
 
     async def _refused(self, response: httpx.Response, access: ProviderAccess) -> Reply:
         status = response.status_code

@@ -13,8 +13,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from worker.compact_json import build_encoder
 from worker.errors import HarpoonError, MalformedRequest
 from worker.strict_json import parse_json
+from worker.upstream.event_frames import EventFrames, payload_of
+from worker.upstream.usual_run import Shape, counts_of, run_of, shape_of
 from worker.upstream.wire import Identity, fill_identity, generated_bytes, usage_of
 
 DONE = b"data: [DONE]\n\n"
@@ -25,17 +28,20 @@ _KEEP_EVENTS = 512
 #: The members of an only choice's last event that show that nothing is missing in it.
 _PLAIN_FINISH = (b'"index":0', b'"delta":{', b'"finish_reason":"')
 _KIND = "chat.completion.chunk"
+_to_text = build_encoder(ensure_ascii=False)
 #: How nearly all chunks of an only choice begin, up to what differs: later chunks need no look at these members.
 _USUAL_HEAD = re.compile(
     rb'data: \{"id":"([^"\\]+)","object":"chat\.completion\.chunk","created":([0-9]{1,15}),"model":"([^"\\]+)",'
     rb'(?:"(?:system_fingerprint|service_tier)":(?:"[^"\\]*"|null),)*"choices":\[\{"index":0,"delta":\{'
 )
-#: How its delta goes on where it holds nothing but text.
-_USUAL_DELTAS = (b'"content":"', b'"role":"assistant","content":"', b'"reasoning_content":"')
+#: So many events of a stream are looked at for the shape of the others: it changes when reasoning ends, for one.
+_LOOKS = 8
 #: No event begins with it.
 _NO_HEAD = b"\n"
 #: Some models of Workers AI stream a token that looks like a number, or like true, as one.
 _BARE_CONTENT = re.compile(rb'("content": ?)(-?[0-9][0-9.eE+-]*|true|false)(?=[,}\s])')
+#: A text in an event that can't be read.
+_UNREAD_TEXT = re.compile(rb'"(?:reasoning_)?content": ?"([^"\\]*)"')
 
 
 class StreamBroken(HarpoonError):
@@ -69,7 +75,7 @@ class Relay:
         self.usage: tuple[int, int] | None = None
         self._include_usage = include_usage
         self._closing = closing
-        self._rest = b""
+        self._frames = EventFrames()
         self._content_events: list[bytes] = []
         self._counted_events = 0
         self._counted_bytes = 0
@@ -79,7 +85,8 @@ class Relay:
         self._default_identity = identity
         self._identity: Identity | None = None
         self._head = _NO_HEAD
-        self._heads: tuple[bytes, ...] = (_NO_HEAD,)
+        self._shape: Shape | None = None
+        self._looks = _LOOKS
         self._marks: tuple[bytes, ...] = ()
 
     @property
@@ -89,52 +96,43 @@ class Relay:
 
     def feed(self, chunk: bytes) -> bytes:
         """The complete events that `chunk` finishes, ready to send. Raises: StreamBroken."""
-        data = self._rest + chunk if self._rest else chunk
-        if b"\r" in data:
-            # A CR at the end may be half of a CRLF, so it waits for the next byte.
-            held = data[-1:] if data.endswith(b"\r") else b""
-            data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        else:
-            held = b""
-        end = data.rfind(b"\n\n")
-        if end < 0:
-            self._rest = data + held
-            if len(self._rest) > MAX_EVENT_BYTES:
+        data = self._frames.feed(chunk)
+        if not data:
+            if self._frames.size > MAX_EVENT_BYTES:
                 raise StreamBroken("the provider sent an event larger than the gateway reads")
             return b""
-        self._rest = data[end + 2 :] + held
         ready: list[bytes] = []
-        at, special = 0, self._first_special(data, end + 2)
-        kept, ending = self._content_events, b',"usage":null}\n\n' if self._include_usage else b"}\n\n"
-        heads = self._heads
         try:
-            for event in data[:end].split(b"\n\n"):
-                # The commonest event by far is told here, at half the cost; `_untouched` says why this is safe.
-                at += len(event) + 2
-                if (
-                    at <= special
-                    and not self.done
-                    and event.startswith(heads)
-                    and event.endswith(b"}")
-                    and b'"finish_reason":null' in event
-                    and b"\n" not in event
-                ):
-                    kept.append(event)
-                    ready.append(event[:-1] + ending)
-                else:
-                    ready.append(self._event(event))
-                    heads = self._heads
+            self._pass_on(data, len(data), ready)
         except StreamBroken as problem:
             problem.whole = b"".join(ready)
             raise
-        if len(kept) >= _KEEP_EVENTS:
-            self._fold()
-        return b"".join(ready)
+        return ready[0] if len(ready) == 1 else b"".join(ready)
+
+    def _pass_on(self, data: bytes, stop: int, ready: list[bytes]) -> None:
+        """The complete events in `data`, as far as `stop`, each as it leaves: runs of usual ones together."""
+        at, by_runs = 0, True
+        while at < stop:
+            shape = self._shape
+            if shape is not None and by_runs and not self.done and data.startswith(shape.head, at):
+                end, count = run_of(data, at, stop, shape)
+                if count:
+                    self._note_run(data, at, end, count, shape)
+                    run = data[at:end]
+                    ready.append(run if shape.sent == shape.tail else run.replace(shape.tail, shape.sent))
+                    at = end
+                    continue
+                by_runs = False  # it would be tried in vain at every event that follows
+            end = data.find(b"\n\n", at, stop - 2)
+            if end < 0:
+                end = stop - 2
+            ready.append(self._event(data[at:end]))
+            at = end + 2
 
     def finish(self) -> bytes:
         """What is still owed when the provider's bytes end. Raises: StreamBroken if the stream was cut off."""
         # An event without its empty line may have been cut anywhere, so it is read even if it looks whole.
-        rest, self._rest = self._rest.strip(), b""
+        rest = self._frames.finish().strip()
         tail = self._last_event(rest) if rest and not self.done else b""
         if self.done:
             return tail
@@ -150,14 +148,6 @@ class Relay:
         self._fold()
         return max(self._counted_events, -(-self._counted_bytes // 4))
 
-    def _first_special(self, data: bytes, end: int) -> int:
-        """Where the first member begins that makes an event more than content; `end` if there is none before it."""
-        start = len(self._head) if data.startswith(self._head) else 0
-        usage, error = data.find(b'"usage"', start, end), data.find(b'"error"', start, end)
-        if usage < 0:
-            return end if error < 0 else error
-        return usage if error < 0 else min(usage, error)
-
     def _event(self, event: bytes) -> bytes:
         if not event or self.done:
             return b""
@@ -168,6 +158,9 @@ class Relay:
             if unchanged is None:
                 return self._rewritten(event[6:])
             self._note(event)
+            if self._looks and event.startswith(self._head):
+                self._looks -= 1
+                self._shape = shape_of(event, len(self._head), self._include_usage) or self._shape
             return unchanged
         if event.startswith(b":") and b"\n" not in event:
             return event + b"\n\n"
@@ -201,9 +194,11 @@ class Relay:
             usual = _USUAL_HEAD.match(event) if self._choices == 1 else None
             if usual is None:
                 return False
+            try:
+                self._identity = Identity(usual[1].decode(), int(usual[2]), usual[3].decode())
+            except UnicodeDecodeError:
+                return False
             self._head = usual[0]
-            self._heads = tuple([self._head + delta for delta in _USUAL_DELTAS])
-            self._identity = Identity(usual[1].decode(), int(usual[2]), usual[3].decode())
             return True
         return bool(self._marks) and all(mark in event for mark in self._marks)
 
@@ -225,13 +220,13 @@ class Relay:
         try:
             return self._any_event(event)
         except StreamBroken:
-            if not self.finished or is_error(_payload(event) or b""):
+            if not self.finished or is_error(payload_of(event) or b""):
                 raise
             return b""
 
     def _any_event(self, event: bytes) -> bytes:
         """An event of any legal form: several lines, a field without a space, a comment in between."""
-        payload = _payload(event)
+        payload = payload_of(event)
         if payload is None:
             return b""
         if payload == b"[DONE]":
@@ -273,6 +268,16 @@ class Relay:
         if len(self._content_events) >= _KEEP_EVENTS:
             self._fold()
 
+    def _note_run(self, data: bytes, at: int, end: int, count: int, shape: Shape) -> None:
+        counts = counts_of(data, at, end, count, shape)
+        if counts is not None:
+            self._counted_events += counts[0]
+            self._counted_bytes += counts[1]
+            return
+        self._content_events += data[at : end - 2].split(b"\n\n")
+        if len(self._content_events) >= _KEEP_EVENTS:
+            self._fold()
+
     def _fold(self) -> None:
         for event in self._content_events:
             size = _content_bytes(event)
@@ -306,18 +311,6 @@ def _marks_of(identity: Identity, payload: bytes, choices: int) -> tuple[bytes, 
     return (*marks, b'"model":"' if compact else b'"model": "', b'"delta":', b'"index":')
 
 
-def _payload(event: bytes) -> bytes | None:
-    """What the `data` lines of an event say together, or None if it has none."""
-    data = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
-    return b"\n".join(data).strip() if data else None
-
-
-def opening_event(data: bytes) -> bytes | None:
-    """The payload of a stream's first event that has one, or None as long as no such event is complete."""
-    events = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n")
-    return next((payload for event in events[:-1] if (payload := _payload(event)) is not None), None)
-
-
 def is_error(payload: bytes) -> bool:
     """Whether an event's payload is an object that reports an error."""
     try:
@@ -344,7 +337,7 @@ def _read_chunk(payload: bytes) -> dict[str, Any]:
 
 
 def _encode(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(chunk, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
+    return b"data: " + _to_text(chunk).encode() + b"\n\n"
 
 
 def _content_bytes(event: bytes) -> int:
@@ -352,7 +345,9 @@ def _content_bytes(event: bytes) -> int:
     try:
         chunk = parse_json(event[6:])
     except MalformedRequest:
-        return 0
+        # It was passed on unread, as one with half a character in it may be, so it is counted the same way.
+        texts = _UNREAD_TEXT.findall(event)
+        return sum([len(text) for text in texts]) if texts else 1
     total = 0
     choices = chunk.get("choices") if isinstance(chunk, dict) else None
     for choice in choices if isinstance(choices, list) else []:

@@ -12,6 +12,7 @@ from typing import Any
 
 from worker.errors import HarpoonError
 from worker.strict_json import parse_json
+from worker.upstream.event_frames import EventFrames
 from worker.upstream.relay import MAX_EVENT_BYTES, StreamBroken
 from worker.upstream.wire_responses import responses_usage
 
@@ -33,25 +34,19 @@ class ResponsesRelay:
         self.done = False
         self.usage: tuple[int, int] | None = None
         self._closing = closing
-        self._rest = b""
+        self._frames = EventFrames()
         self._deltas: list[bytes] = []
         self._counted_events = 0
         self._counted_bytes = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """The complete events that `chunk` finishes, ready to send. Raises: StreamBroken."""
-        data = self._rest + chunk
-        # A CR at the end may be half of a CRLF, so it waits for the next byte.
-        held = data[-1:] if data.endswith(b"\r") else b""
-        if b"\r" in data:
-            data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        end = data.rfind(b"\n\n")
-        self._rest = data[end + 2 :] + held if end >= 0 else data + held
-        if len(self._rest) > MAX_EVENT_BYTES:
+        data = self._frames.feed(chunk)
+        if self._frames.size > MAX_EVENT_BYTES:
             raise StreamBroken("the provider sent an event larger than the gateway reads")
         ready: list[bytes] = []
         try:
-            for event in data[:end].split(b"\n\n") if end >= 0 else ():
+            for event in data[:-2].split(b"\n\n") if data else ():
                 ready.append(self._event(event))
         except StreamBroken as problem:
             problem.whole = b"".join(ready)
@@ -60,7 +55,7 @@ class ResponsesRelay:
 
     def finish(self) -> bytes:
         """What is still owed when the provider's bytes end. Raises: StreamBroken if the stream was cut off."""
-        rest, self._rest = self._rest.replace(b"\r", b"\n").strip(), b""
+        rest = self._frames.finish().strip()
         tail = self._event(rest) if rest and not self.done else b""
         if not self.done:
             problem = StreamBroken("the provider's stream ended before the answer did")

@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from worker.cache.whole import (
+    is_whole_chat,
+    is_whole_chat_stream,
+    is_whole_embeddings,
+    is_whole_response,
+    is_whole_response_stream,
+)
 from worker.errors import HarpoonError
 from worker.routing.catalogue import CompiledCatalogue, Route
 from worker.routing.labels import Label
@@ -65,7 +72,8 @@ Closing = Callable[[StreamRelay], bytes]
 class Wire:
     """One endpoint. `check`: what only the catalogue can tell of a request, if there is anything.
 
-    `generated`: UTF-8 bytes that a model made in a whole answer, where its provider reports no usage.
+    `generated`: UTF-8 bytes that a model made in a plain answer, where its provider reports no usage. `is_whole`: an
+    answer as it came, and `is_whole_stream`: the events sent on and how many choices they have; worker/cache/whole.py.
     """
 
     endpoint: str
@@ -77,6 +85,8 @@ class Wire:
     relay: Callable[[ChatRequest, Closing, Callable[[], Identity]], StreamRelay]
     is_error: Callable[[bytes], bool]
     error_event: Callable[[HarpoonError], bytes]
+    is_whole: Callable[[Mapping[str, Any]], bool]
+    is_whole_stream: Callable[[bytes, int], bool]
     check: Callable[[ChatRequest, CompiledCatalogue, tuple[int, ...]], None] | None = None
 
 
@@ -94,6 +104,8 @@ CHAT_WIRE: Final = Wire(
     relay=lambda request, closing, identity: Relay(request.include_usage, closing, request.choices, identity),
     is_error=is_error,
     error_event=error_event,
+    is_whole=is_whole_chat,
+    is_whole_stream=is_whole_chat_stream,
 )
 RESPONSES_WIRE: Final = Wire(
     endpoint=RESPONSES,
@@ -105,6 +117,8 @@ RESPONSES_WIRE: Final = Wire(
     relay=lambda request, closing, identity: ResponsesRelay(closing),
     is_error=is_responses_error,
     error_event=responses_error_event,
+    is_whole=is_whole_response,
+    is_whole_stream=is_whole_response_stream,
     check=check_pinned,
 )
 EMBEDDINGS_WIRE: Final = Wire(
@@ -117,6 +131,8 @@ EMBEDDINGS_WIRE: Final = Wire(
     relay=lambda request, closing, identity: Relay(False, closing),  # never streamed
     is_error=is_error,
     error_event=error_event,
+    is_whole=is_whole_embeddings,
+    is_whole_stream=is_whole_chat_stream,
     check=check_one_model,
 )
 WIRES: Final[Mapping[str, Wire]] = MappingProxyType(

@@ -8,138 +8,17 @@ in ppm, so progress is in millionths of a microsecond.
 
 from __future__ import annotations
 
-from collections import deque
-from heapq import heappop, heappush
 from typing import Final
 
 from gateway.simulator.pools.parameters import AUTO, MILLION, TEMPORAL, Parameters, PoolSpec
+from gateway.simulator.pools.tenant import Task, Tenant
+
+__all__ = ["Card", "Task", "Tenant"]
 
 #: Speeds never fall below this share however many tenants interfere, so that every request ends.
 _LEAST_FACTOR_PPM: Final = 100_000
-_FIRST, _LAST = 0, 1
-
-
-class Task:
-    """A request: when it came, when the card first worked on it, its first token, its end; None = not yet.
-
-    `failed`: its pod failed, or it was called off.
-    """
-
-    __slots__ = ("arrival_us", "done_us", "failed", "first_token_us", "id", "started_us", "tenant", "work_us")
-
-    def __init__(self, identity: int, tenant: Tenant, arrival_us: int, work_us: int) -> None:
-        self.id = identity
-        self.tenant = tenant
-        self.arrival_us = arrival_us
-        self.work_us = work_us
-        self.started_us: int | None = None
-        self.first_token_us: int | None = None
-        self.done_us: int | None = None
-        self.failed = False
-
-
-class Tenant:
-    """One team's hold on slices of one card, with the server that runs in its pod.
-
-    Args: slices: of the card's sharing ratio. allocated_mb: memory its server took. working_set_mb: what must be in the
-    card for it to work. demand_ppm: the share of a card it can use at most. speeds: `batch_speeds` of its server; its
-    length bounds how many requests run at once.
-    """
-
-    __slots__ = (
-        "allocated_mb",
-        "card",
-        "demand_ppm",
-        "failed",
-        "held_us",
-        "id",
-        "last_turn_us",
-        "progress",
-        "rate",
-        "resident_mb",
-        "running",
-        "running_count",
-        "slices",
-        "speeds",
-        "team",
-        "unstarted",
-        "vip",
-        "waiting",
-        "working_set_mb",
-    )
-
-    def __init__(
-        self,
-        identity: int,
-        team: str,
-        speeds: tuple[int, ...],
-        *,
-        slices: int = 1,
-        allocated_mb: int = 20_000,
-        working_set_mb: int = 20_000,
-        demand_ppm: int = MILLION,
-        vip: bool = False,
-    ) -> None:
-        self.id = identity
-        self.team = team
-        self.slices = slices
-        self.allocated_mb = allocated_mb
-        self.working_set_mb = working_set_mb
-        self.demand_ppm = demand_ppm
-        self.vip = vip
-        self.speeds = speeds
-        self.card: Card | None = None
-        self.failed = False
-        self.resident_mb = 0
-        self.progress = 0
-        self.rate = 0
-        self.held_us = 0
-        self.last_turn_us = 0
-        self.running: list[tuple[int, int, int, Task]] = []
-        self.running_count = 0
-        self.waiting: deque[tuple[Task, int]] = deque()
-        self.unstarted: list[Task] = []
-
-    def _start(self, task: Task, first_us: int) -> None:
-        if first_us:
-            heappush(self.running, (self.progress + first_us * MILLION, task.id, _FIRST, task))
-        heappush(self.running, (self.progress + task.work_us * MILLION, task.id, _LAST, task))
-        self.running_count += 1
-        self.unstarted.append(task)
-
-    def take(self, task: Task, first_us: int) -> None:
-        """Run a request, or let it wait for a place in the batch; its first token comes after `first_us` of work."""
-        if self.running_count < len(self.speeds) - 1:
-            self._start(task, first_us)
-        else:
-            self.waiting.append((task, first_us))
-
-    def reap(self, now_us: int, finished: list[Task]) -> None:
-        """Move what is done to `finished`, and let those that wait take the places."""
-        running = self.running
-        while running and running[0][0] <= self.progress:
-            _, _, part, task = heappop(running)
-            if part == _FIRST:
-                task.first_token_us = now_us
-                continue
-            task.done_us = now_us
-            if task.first_token_us is None:
-                task.first_token_us = now_us
-            self.running_count -= 1
-            finished.append(task)
-            if self.waiting:
-                self._start(*self.waiting.popleft())
-
-    def call_off(self, now_us: int) -> list[Task]:
-        """End everything the tenant runs or holds, as failed."""
-        ended = [entry[3] for entry in self.running if entry[2] == _LAST] + [task for task, _ in self.waiting]
-        for task in ended:
-            task.failed, task.done_us = True, now_us
-        self.running.clear()
-        self.waiting.clear()
-        self.unstarted.clear()
-        self.running_count = 0
-        return ended
+#: A turn works at least this part of its quantum, even if page-in uses up turns and takes longer than one.
+_LEAST_OF_TURN: Final = 10
 
 
 class Card:
@@ -147,6 +26,9 @@ class Card:
 
     __slots__ = (
         "busy_us",
+        "drained_us",
+        "grant_us",
+        "grants",
         "idle_from_us",
         "index",
         "owner",
@@ -155,6 +37,7 @@ class Card:
         "ready_us",
         "since_us",
         "spec",
+        "spell_from_us",
         "switches",
         "temporal",
         "tenants",
@@ -171,12 +54,14 @@ class Card:
         self.owner: Tenant | None = None
         self.queue: list[Tenant] = []
         self.ready_us = 0
+        self.drained_us = 0
         self.turn_until_us = 0
         self.idle_from_us = -1
         self.since_us = 0
         self.version = 0
         self.switches = 0
         self.busy_us = 0
+        self.grants = self.grant_us = self.spell_from_us = 0
 
     @property
     def allocated_mb(self) -> int:
@@ -200,12 +85,14 @@ class Card:
         self.since_us = now_us
         is_busy = False
         for tenant in self.tenants:
-            if tenant.rate and tenant.running_count:
-                tenant.progress += passed * tenant.rate
-                tenant.held_us += passed
-                is_busy = True
-                if tenant.running[0][0] <= tenant.progress:
-                    tenant.reap(now_us, finished)
+            if tenant.running_count:
+                tenant.present_us += passed
+                if tenant.rate:
+                    tenant.progress += passed * tenant.rate
+                    tenant.held_us += passed
+                    is_busy = True
+                    if tenant.running[0][0] <= tenant.progress:
+                        tenant.reap(now_us, finished)
         if is_busy:
             self.busy_us += passed
 
@@ -258,7 +145,7 @@ class Card:
     # --- in turns -----------------------------------------------------------------------------------------------
 
     def _plan_turns(self, now_us: int) -> int:
-        self._queue_up()
+        self._queue_up(now_us)
         while True:
             owner = self.owner
             if owner is None or owner.failed:
@@ -269,7 +156,7 @@ class Card:
                 continue
             end = self._turn_ends_us(now_us, owner)
             if 0 <= end <= now_us and self.queue:
-                self._release(owner)
+                self._release(owner, now_us)
                 continue
             break
         if not owner.running_count:
@@ -278,26 +165,38 @@ class Card:
         if now_us < self.ready_us:
             self._set_owner_rate(0)
             return self.ready_us
-        self._set_owner_rate(owner.speeds[owner.running_count])
+        rate = owner.speeds[owner.running_count]
+        if owner.demand_ppm < MILLION:
+            rate = max(1, rate * owner.demand_ppm // MILLION)
+        self._set_owner_rate(rate)
         if owner.unstarted:
             self._work_from(owner, now_us)
         done = now_us + -(-(owner.running[0][0] - owner.progress) // owner.rate)
         return done if end < 0 else min(done, end)
 
-    def _queue_up(self) -> None:
-        """Whoever has work and no turn stands in the queue once; VIPs before all others."""
+    def _queue_up(self, now_us: int) -> None:
+        """Whoever has work and no turn stands in the queue once; VIPs before others, but past each of them only once.
+
+        Else VIPs that come and go could keep one out for ever, whom its slices guarantee a share.
+        """
         for tenant in self.tenants:
             if tenant.running_count and tenant is not self.owner and tenant not in self.queue and not tenant.failed:
+                place = len(self.queue)
                 if tenant.vip:
-                    place = sum([1 for other in self.queue if other.vip])
-                    self.queue.insert(place, tenant)
-                else:
-                    self.queue.append(tenant)
+                    place = next((at for at, other in enumerate(self.queue) if self._goes_before(tenant, other)), place)
+                self.queue.insert(place, tenant)
+                tenant.queued_us = now_us
+
+    def _goes_before(self, vip: Tenant, other: Tenant) -> bool:
+        return not other.vip and (vip.last_turn_us < other.queued_us or not vip.last_turn_us)
 
     def _turn_ends_us(self, now_us: int, owner: Tenant) -> int:
         """When the turn ends, -1 while nobody waits for it: at the quantum, or when its owner idled long enough."""
         if owner.running_count:
-            self.idle_from_us = -1
+            if self.idle_from_us >= 0:
+                if self._end_idling(owner, now_us) < now_us:
+                    self.spell_from_us = now_us
+                self.idle_from_us = -1
         elif self.idle_from_us < 0:
             self.idle_from_us = now_us
         if not self.queue:
@@ -310,17 +209,32 @@ class Card:
             return self.turn_until_us
         return min(self.turn_until_us, self.idle_from_us + self.parameters.idle_hold_us)
 
-    def _release(self, owner: Tenant) -> None:
+    def _end_idling(self, owner: Tenant, now_us: int) -> int:
+        """Count what an owner kept its turn for without work; returns until when it did, and ends its spell there."""
+        until_us = min(now_us, self.idle_from_us + self.parameters.idle_hold_us)
+        owner.present_us += until_us - self.idle_from_us
+        if until_us < now_us:
+            self._end_spell(owner, until_us)
+        return until_us
+
+    def _end_spell(self, owner: Tenant, until_us: int) -> None:
+        owner.spells += 1
+        owner.spell_us += max(0, min(until_us - self.spell_from_us, self._turn_us(owner)))
+
+    def _release(self, owner: Tenant, now_us: int) -> None:
         owner.rate = 0
+        if self.idle_from_us < 0 or self._end_idling(owner, now_us) == now_us:
+            self._end_spell(owner, now_us)
         self.owner = None
         self.switches += 1
         if owner.running_count:
             self.queue.append(owner)
-        # The next grant pays for draining what the owner has submitted.
-        self.ready_us = -1
+            owner.queued_us = now_us
+        self.drained_us = now_us + self.parameters.drain_us
 
     def _grant(self, tenant: Tenant, now_us: int) -> None:
-        drain = self.parameters.drain_us if self.ready_us == -1 else 0
+        # What the last owner has submitted must have run, which it has where nobody worked for a while.
+        drain = max(0, self.drained_us - now_us)
         missing = max(0, tenant.working_set_mb - tenant.resident_mb)
         if missing:
             self._make_room(tenant)
@@ -329,7 +243,11 @@ class Card:
         tenant.last_turn_us = now_us
         self.owner, self.ready_us, self.idle_from_us = tenant, now_us + cost, -1
         begins = now_us if self.parameters.page_in_inside_turn else self.ready_us
-        self.turn_until_us = begins + self._turn_us(tenant)
+        turn_us = self._turn_us(tenant)
+        self.turn_until_us = max(begins + turn_us, self.ready_us + turn_us // _LEAST_OF_TURN)
+        self.grants += 1
+        self.grant_us += cost
+        self.spell_from_us = begins
 
     def _turn_us(self, tenant: Tenant) -> int:
         return max(1, tenant.slices) * self.spec.quantum_us
@@ -374,16 +292,27 @@ class Card:
         tenant.card = None
 
     def forget(self, tenant: Tenant) -> None:
-        """End a tenant's turn and its place in the queue, and free its memory."""
+        """End a tenant's turn and its place in the queue, and free its memory; the card is settled up to now."""
         tenant.rate, tenant.resident_mb = 0, 0
-        if tenant in self.queue:
-            self.queue.remove(tenant)
+        self.leave_queue(tenant)
         if self.owner is tenant:
             self.owner = None
-            self.ready_us = -1
+            self.drained_us = self.since_us + self.parameters.drain_us
+
+    def leave_queue(self, tenant: Tenant) -> None:
+        """End a tenant's place in the queue: it has nothing to do any more."""
+        if tenant in self.queue:
+            self.queue.remove(tenant)
 
     def switch_mode(self) -> None:
-        """Change between sharing in space and in turns."""
+        """Change between sharing in space and in turns; in space all working sets come into the card that fit."""
         self.temporal = not self.temporal
         self.owner, self.ready_us, self.idle_from_us = None, 0, -1
         self.queue.clear()
+        if self.temporal:
+            return
+        free = self.parameters.usable_memory_mb - sum([tenant.resident_mb for tenant in self.tenants])
+        for tenant in self.tenants:
+            missing = 0 if tenant.failed else max(0, min(free, tenant.working_set_mb - tenant.resident_mb))
+            tenant.resident_mb += missing
+            free -= missing

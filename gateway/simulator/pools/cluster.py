@@ -11,10 +11,20 @@ from dataclasses import dataclass, field
 
 from gateway.simulator.pools.card import Card, Tenant
 from gateway.simulator.pools.engine import Engine
-from gateway.simulator.pools.parameters import BATCH_POINTS, PACK, PoolSpec, batch_speeds
+from gateway.simulator.pools.parameters import (
+    BATCH_POINTS,
+    MILLION,
+    PACK,
+    ParameterError,
+    PoolSpec,
+    batch_speeds,
+    check_integers,
+)
 
 INSUFFICIENT, NO_ACCESS, ALREADY, BAD_SHARE, UNKNOWN_POOL = "insufficient", "no_access", "already", "bad_share", "pool"
 SUBSCRIBING, SUBSCRIBED, UNSUBSCRIBING = "subscribing", "subscribed", "un_subscribing"
+#: Requests that a server may answer at once.
+MOST_BATCH = 4_096
 PENDING, RUNNING, FAILED, DELETED = "Pending", "Running", "Failed", "Deleted"
 
 
@@ -28,13 +38,26 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a pod serves with. `batch`: most requests at once. `demand_ppm`: the share of a card it can use at most."""
+    """What a pod serves with. `batch`: most requests at once. `demand_ppm`: the share of a card it can use at most.
+
+    Raises: ParameterError.
+    """
 
     allocated_mb: int = 20_000
     working_set_mb: int = 20_000
     batch: int = 32
     demand_ppm: int = 1_000_000
     batch_points: tuple[tuple[int, int], ...] = BATCH_POINTS
+
+    def __post_init__(self) -> None:
+        check_integers(self, ("allocated_mb", "working_set_mb", "batch", "demand_ppm"))
+        if not 0 <= self.working_set_mb <= self.allocated_mb:
+            raise ParameterError("a server's working_set_mb is part of its allocated_mb")
+        if not 1 <= self.batch <= MOST_BATCH:
+            raise ParameterError(f"a server answers 1 to {MOST_BATCH} requests at once (batch)")
+        if not 1 <= self.demand_ppm <= MILLION:
+            raise ParameterError(f"demand_ppm must be from 1 to {MILLION}")
+        batch_speeds(self.batch_points, self.batch)
 
 
 @dataclass(slots=True)
@@ -46,6 +69,8 @@ class Subscription:
     pool: int
     slices: int
     created_us: int
+    server: Server = field(default_factory=Server)
+    vip: bool = False
     status: str = SUBSCRIBING
     ready_us: int | None = None
     ended_us: int | None = None
@@ -62,6 +87,20 @@ def slices_of(sharing_ratio: int, share_percent: int) -> int:
     return max(1, sharing_ratio * share_percent // 100)
 
 
+def _tenant_of(subscription: Subscription, position: int) -> Tenant:
+    server = subscription.server
+    return Tenant(
+        subscription.id * 1_000 + position,
+        subscription.team,
+        batch_speeds(server.batch_points, server.batch),
+        slices=subscription.slices,
+        allocated_mb=server.allocated_mb,
+        working_set_mb=server.working_set_mb,
+        demand_ppm=server.demand_ppm,
+        vip=subscription.vip,
+    )
+
+
 class Cluster:
     """The pools of one region over an engine. `barred`: (team, pool) pairs that no resource policy admits."""
 
@@ -74,6 +113,16 @@ class Cluster:
         self._taken: dict[Card, int] = {}
         self._next_id = 1
 
+    def add_pool(self, spec: PoolSpec) -> None:
+        """One more pool, with cards of its own."""
+        self.pools[spec.id] = spec
+        self.cards[spec.id] = [Card(index, spec, self.engine.parameters) for index in range(spec.gpus)]
+
+    def remove_pool(self, pool: int) -> None:
+        """Take a pool away that nobody holds slices of."""
+        if not self.live(pool):
+            del self.pools[pool], self.cards[pool]
+
     def live(self, pool: int) -> list[Subscription]:
         """The subscriptions that hold slices of a pool, oldest first."""
         return [one for one in self.subscriptions.values() if one.pool == pool]
@@ -81,7 +130,12 @@ class Cluster:
     def free_slots(self, pool: int) -> int:
         """Slices of a pool that nobody holds."""
         spec = self.pools[pool]
-        return spec.slots - sum([self._taken.get(card, 0) for card in self.cards[pool]])
+        return sum([spec.sharing_ratio - self._taken.get(card, 0) for card in self.cards[pool]])
+
+    def fitting_vgpus(self, pool: int, slices: int) -> int:
+        """How many vGPUs of so many slices each a pool has room for."""
+        ratio = self.pools[pool].sharing_ratio
+        return sum([(ratio - self._taken.get(card, 0)) // slices for card in self.cards[pool]])
 
     def subscribe(
         self, team: str, pool: int, server: Server, *, vgpus: int = 1, share_percent: int = 0, vip: bool = False
@@ -98,12 +152,12 @@ class Cluster:
             raise Refused(INSUFFICIENT, "Insufficient resources")
         slices = slices_of(spec.sharing_ratio, share_percent)
         cards = self._choose(pool, slices, vgpus)
-        subscription = Subscription(self._next_id, team, pool, slices, self.engine.now_us, cards=cards)
+        subscription = Subscription(self._next_id, team, pool, slices, self.engine.now_us, server, vip, cards=cards)
         self._next_id += 1
         self.subscriptions[subscription.id] = subscription
         for card in cards:
             self._taken[card] = self._taken.get(card, 0) + slices
-        self._provision(subscription, server, vip)
+        self._provision(subscription)
         return subscription
 
     def _choose(self, pool: int, slices: int, vgpus: int) -> list[Card]:
@@ -122,7 +176,7 @@ class Cluster:
             chosen.append(best)
         return chosen
 
-    def _provision(self, subscription: Subscription, server: Server, vip: bool) -> None:
+    def _provision(self, subscription: Subscription) -> None:
         engine, parameters = self.engine, self.engine.parameters
         delay_us = engine.chance.lognormal_us(parameters.provision_median_us, parameters.provision_sigma_ppm)
 
@@ -131,16 +185,7 @@ class Cluster:
                 return
             subscription.status, subscription.ready_us = SUBSCRIBED, engine.now_us
             for position, card in enumerate(subscription.cards):
-                tenant = Tenant(
-                    subscription.id * 1_000 + position,
-                    subscription.team,
-                    batch_speeds(server.batch_points, server.batch),
-                    slices=subscription.slices,
-                    allocated_mb=server.allocated_mb,
-                    working_set_mb=server.working_set_mb,
-                    demand_ppm=server.demand_ppm,
-                    vip=vip,
-                )
+                tenant = _tenant_of(subscription, position)
                 subscription.tenants.append(tenant)
                 engine.place(card, tenant)
 
@@ -152,6 +197,16 @@ class Cluster:
             engine.at(engine.now_us + delay_us, ready)
         else:
             engine.at(engine.now_us + parameters.pending_limit_us, too_late)
+
+    def stop_pod(self, subscription: Subscription, position: int) -> None:
+        """End the pod of one vGPU: its memory is free, its slices stay taken, what it ran ends as failed."""
+        self.engine.remove(subscription.tenants[position])
+
+    def start_pod(self, subscription: Subscription, position: int) -> None:
+        """Begin it anew, empty, where it was. A pod that stands is ended first."""
+        self.stop_pod(subscription, position)
+        subscription.tenants[position] = tenant = _tenant_of(subscription, position)
+        self.engine.place(subscription.cards[position], tenant)
 
     def pod_status(self, subscription: Subscription, position: int = 0) -> str:
         """What the pod of one vGPU is in: Pending, Running, Failed or Deleted."""

@@ -7,13 +7,19 @@ finding it in the heap.
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from gateway.simulator.pools.card import Card, Task, Tenant
 from gateway.simulator.pools.chance import Chance
 from gateway.simulator.pools.parameters import MILLION, Parameters
 
 _NO_CARD = -1
+#: Void plans are swept out of the heap when it has grown to twice what the last sweep left, and to so many at least.
+_LEAST_SWEPT = 4_096
+
+
+def _is_live(version: int, target: Card | Callable[[], None]) -> bool:
+    return version == _NO_CARD or (isinstance(target, Card) and target.version == version)
 
 
 class Engine:
@@ -30,6 +36,7 @@ class Engine:
         self.finished: list[Task] = []
         self._heap: list[tuple[int, int, int, Card | Callable[[], None]]] = []
         self._sequence = 0
+        self._sweep_at = _LEAST_SWEPT
         self._tasks = 0
 
     def at(self, time_us: int, happen: Callable[[], None]) -> None:
@@ -42,7 +49,7 @@ class Engine:
         heap = self._heap
         while heap:
             time_us, _, version, target = heap[0]
-            if version == _NO_CARD or (isinstance(target, Card) and target.version == version):
+            if _is_live(version, target):
                 return time_us
             heappop(heap)
         return None
@@ -79,10 +86,23 @@ class Engine:
         if next_us >= 0:
             self._sequence += 1
             heappush(self._heap, (next_us, self._sequence, card.version, card))
+            if len(self._heap) > self._sweep_at:
+                self._sweep()
+
+    def _sweep(self) -> None:
+        """Throw away the plans that were made anew, which may lie hours ahead."""
+        self._heap[:] = [plan for plan in self._heap if _is_live(plan[2], plan[3])]
+        heapify(self._heap)
+        self._sweep_at = max(_LEAST_SWEPT, 2 * len(self._heap))
 
     def submit(self, tenant: Tenant, work_us: int, first_us: int = 0) -> Task:
-        """A request arrives now. Args: work_us: GPU time it takes alone. first_us: part of it up to the first token."""
+        """A request arrives now.
+
+        Args: work_us: GPU time it takes alone, 1 at least. first_us: part of it up to the first token, at most all.
+        """
         self._tasks += 1
+        if not 0 <= first_us <= work_us:
+            first_us = max(0, min(first_us, work_us))
         task = Task(self._tasks, tenant, self.now_us, max(1, work_us))
         card = tenant.card
         if card is None or tenant.failed:
@@ -94,11 +114,24 @@ class Engine:
         self.replan(card)
         return task
 
+    def cancel(self, task: Task) -> None:
+        """Call one request off, as a server does whose client has left; one that has ended stays as it is."""
+        card = task.tenant.card
+        if task.done_us is not None or card is None:
+            return
+        card.settle(self.now_us, self.finished)
+        if task.done_us is None:
+            task.tenant.drop(task, self.now_us)
+            self.finished.append(task)
+            if not task.tenant.running_count:
+                card.leave_queue(task.tenant)
+        self.replan(card)
+
     def place(self, card: Card, tenant: Tenant) -> Tenant | None:
         """Put a tenant on a card; returns the tenant whose pod failed of it, if memory was overcommitted too far."""
         card.settle(self.now_us, self.finished)
         card.place(tenant)
-        victim = self._victim(card)
+        victim = self._victim(card, tenant)
         if victim is not None:
             self._fail(card, victim)
         self._watch_mode(card)
@@ -131,8 +164,13 @@ class Engine:
         self.finished.extend(tenant.call_off(self.now_us))
         card.forget(tenant)
 
-    def _victim(self, card: Card) -> Tenant | None:
-        """Drawn once for each allocation: the further memory is overcommitted, the likelier one pod fails."""
+    def _victim(self, card: Card, tenant: Tenant) -> Tenant | None:
+        """Drawn once for each allocation: the further memory is overcommitted, the likelier one pod fails.
+
+        One that takes more than a card has fails itself, whoever else is there.
+        """
+        if tenant.allocated_mb > self.parameters.usable_memory_mb:
+            return tenant
         low, high = self.parameters.fail_from_ppm, self.parameters.fail_surely_ppm
         ratio = card.allocated_mb * MILLION // self.parameters.gpu_memory_mb
         if ratio <= low:

@@ -1,11 +1,20 @@
 """What the model's runs are held against: closed forms for turns and queues, in integer microseconds.
 
-They hold where their assumptions do, and say so; the routing path's predictions use the same ones.
+They hold where their assumptions do, and say so. Those that a decision predicts waits by are the routing path's own.
 """
 
 from __future__ import annotations
 
-MILLION = 1_000_000
+from worker.routing.pool_waits import MILLION, long_job_us, turn_wait_us
+
+__all__ = [
+    "effective_share_ppm",
+    "guaranteed_share_ppm",
+    "lock_utilisation_ppm",
+    "long_job_us",
+    "md1_wait_us",
+    "turn_wait_us",
+]
 
 
 def guaranteed_share_ppm(slices: int, sharing_ratio: int) -> int:
@@ -19,24 +28,6 @@ def effective_share_ppm(slices: int, sharing_ratio: int, quantum_us: int, switch
     if inside:
         return share * max(0, quantum_us - switch_us) // quantum_us
     return share * quantum_us // (quantum_us + switch_us)
-
-
-def turn_wait_us(neighbours: int, quantum_us: int, switch_us: int) -> tuple[int, int]:
-    """Mean and longest wait for a turn behind neighbours that always have work, one slice each.
-
-    Somebody who comes at a random time meets, on average, half a turn that runs, all the others' in full, and pays the
-    change to the own one. Nobody there: nothing to wait for.
-    """
-    if neighbours == 0:
-        return 0, 0
-    turn = quantum_us + switch_us
-    return (2 * neighbours - 1) * turn // 2 + switch_us, neighbours * turn + switch_us
-
-
-def long_job_us(wait_us: int, work_us: int, neighbours: int, quantum_us: int, switch_us: int) -> int:
-    """How long work of more than one turn takes: its wait, itself, and all the turns of the others in between."""
-    turns = -(-work_us // quantum_us)
-    return wait_us + work_us + switch_us * (turns - 1) + (turns - 1) * neighbours * (quantum_us + switch_us)
 
 
 def md1_wait_us(work_us: int, utilisation_ppm: int) -> int:

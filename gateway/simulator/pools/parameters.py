@@ -6,7 +6,7 @@ each), `nvshare` (a fact of the open-source GPU sharing it very likely rests on)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -19,6 +19,14 @@ PACK, SPREAD = "pack", "spread"
 
 class ParameterError(ValueError):
     """A parameter that no model can be built with; says which one and what it must be."""
+
+
+def check_integers(value: Any, names: Sequence[str]) -> None:
+    """Raises: ParameterError for one of these fields that holds no integer."""
+    for name in names:
+        given = getattr(value, name)
+        if not isinstance(given, int) or isinstance(given, bool):
+            raise ParameterError(f"{name} must be an integer")
 
 
 def _parameter(default: Any, mark: str, least: int, most: int, meaning: str) -> Any:
@@ -129,6 +137,9 @@ class PoolSpec:
     gpu_model: str = "RTX PRO 6000"
 
     def __post_init__(self) -> None:
+        check_integers(self, ("id", "gpus", "sharing_ratio", "quantum_us", "hourly_usd_micros"))
+        if not isinstance(self.name, str) or not 0 < len(self.name) <= 128 or not isinstance(self.private, bool):
+            raise ParameterError("a pool has a name of 1 to 128 characters, and is private or not (true, false)")
         if not 1 <= self.gpus <= 1_024:
             raise ParameterError("a pool has 1 to 1024 GPUs")
         if not 1 <= self.sharing_ratio <= 10:
@@ -161,8 +172,13 @@ def batch_speeds(points: tuple[tuple[int, int], ...], most: int) -> tuple[int, .
 
     Raises: ParameterError for points that don't begin at 1 or don't grow.
     """
-    sizes = [size for size, _ in points]
-    if not points or sizes[0] != 1 or sizes != sorted(set(sizes)) or any(speed < 1 for _, speed in points):
+    try:
+        sizes = [size for size, _ in points]
+        is_whole = all(type(number) is int for point in points for number in point)
+    except (TypeError, ValueError):
+        sizes, is_whole = [], False
+    grows = sizes == sorted(set(sizes)) and all(speed > 0 for _, speed in points) if is_whole else False
+    if not grows or sizes[:1] != [1]:
         raise ParameterError("batch points begin with size 1, grow, and have speeds above zero")
     speeds = [points[0][1]]
     for size in range(1, most + 1):

@@ -156,8 +156,8 @@ def study(
 def _settle_in(
     engine: Engine, cards: list[Card], server: Server, speeds: tuple[int, ...], number: int, team: str
 ) -> Tenant | None:
-    """A slot on the emptiest card for a new tenant; None if every slot is taken."""
-    card = min(cards, key=lambda card: (card.slices_taken, card.index))
+    """A slot for a new tenant; None if every slot is taken. Nobody leaves, so the next card is always the emptiest."""
+    card = cards[number % len(cards)]
     if card.slices_taken >= card.spec.sharing_ratio:
         return None
     tenant = Tenant(

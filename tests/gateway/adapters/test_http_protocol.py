@@ -42,8 +42,8 @@ class Echo:
 
 
 @contextlib.asynccontextmanager
-async def serving(limits: ReceiveLimits, idle_s: int = PATIENCE_S) -> AsyncIterator[tuple[Echo, int]]:
-    app = Echo(limits)
+async def serving(what: ReceiveLimits | Talker, idle_s: int = PATIENCE_S) -> AsyncIterator[tuple[Any, int]]:
+    app = Echo(what) if isinstance(what, ReceiveLimits) else what
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, http=BoundedProtocol, lifespan="off", log_level="critical", timeout_keep_alive=idle_s, ws="none"
@@ -206,3 +206,67 @@ async def test_a_request_whose_end_could_be_read_in_two_ways_is_refused(headers:
         assert answer.split(b" ")[1] == b"400"
         assert answer.count(b"\r\n\r\n") == 1
         assert "http.request" not in app.heard
+
+
+class Talker:
+    """Answers each request with a stream that goes on until its client has left; keeps what happened."""
+
+    def __init__(self) -> None:
+        self.receive_limits = ReceiveLimits()
+        self.begun = 0
+        self.left = asyncio.Event()
+        self.goes_on = True
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.begun += 1
+        while (await receive()).get("more_body"):
+            pass
+        leaving = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while self.goes_on and not leaving.done():
+            await send({"type": "http.response.body", "body": b"token ", "more_body": True})
+            await asyncio.sleep(0.001)
+        await send({"type": "http.response.body", "body": b""})
+        await leaving
+        self.left.set()
+
+
+WHOLE = REQUEST + b"12345"
+
+
+@pytest.mark.parametrize("sent", [[WHOLE, WHOLE], [WHOLE + WHOLE], [WHOLE + WHOLE[:-1]]])
+async def test_the_first_of_two_requests_hears_that_its_client_left(sent: list[bytes]) -> None:
+    app = Talker()
+    async with serving(app) as (_, port), connected(port) as (reader, writer):
+        for data in sent:
+            writer.write(data)
+            await reader.readuntil(b"token ")
+        writer.transport.abort()
+        await asyncio.wait_for(app.left.wait(), PATIENCE_S)
+        assert app.begun == 1
+
+
+@pytest.mark.parametrize("then", [b"GARBAGE\r\n\r\n", WHOLE * 20, b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000])
+async def test_a_request_that_is_refused_says_nothing_into_the_answer_to_another(then: bytes) -> None:
+    app = Talker()
+    async with serving(app) as (_, port), connected(port) as (reader, writer):
+        writer.write(WHOLE)
+        begun = await reader.readuntil(b"token ")
+        writer.write(then)
+        answer = begun + await rest_of(reader)
+        assert answer.count(b"HTTP/1.1") == 1
+        assert not answer.endswith(b"0\r\n\r\n")
+        await asyncio.wait_for(app.left.wait(), PATIENCE_S)
+        assert app.begun == 1
+
+
+async def test_a_few_requests_at_once_are_answered_one_after_the_other() -> None:
+    async with serving(ReceiveLimits()) as (_, port), connected(port) as (reader, writer):
+        writer.write(WHOLE * 10 + b"GARBAGE\r\n\r\n")
+        answer = await rest_of(reader)
+        # What can't be read ends the connection; what was asked before it may or may not be answered, but never mixed.
+        assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"\r\n\r\n5")
+    async with serving(ReceiveLimits()) as (app, port), connected(port) as (reader, writer):
+        writer.write(WHOLE * 10 + WHOLE.replace(b"host: x", b"host: x\r\nconnection: close"))
+        assert (await rest_of(reader)).count(b"HTTP/1.1 200 OK") == 11
+        assert app.heard == ["http.request"] * 11

@@ -48,7 +48,9 @@ def test_what_stands_in_a_line_stays_as_it_was_written() -> None:
 
 def test_a_member_of_the_same_name_is_replaced_where_it_stands() -> None:
     answer = run("classify", "--jsonl", stdin='{"task":"old","text":"hi"}\n').stdout
-    assert list(json.loads(answer)) == ["task", "text", "score", "complexity", "expected_output_tokens", "engine"]
+    assert list(json.loads(answer)) == [
+        *("task", "text", "score", "complexity", "expected_output_tokens", "domain", "personal_data", "engine")
+    ]
     assert json.loads(answer)["task"] != "old"
 
 

@@ -95,8 +95,11 @@ def test_classify_gives_what_the_gateway_decides_with() -> None:
         "complexity": score.complexity,
         "task": score.task,
         "expected_output_tokens": score.expected_output_tokens,
+        "domain": score.domain,
+        "personal_data": False,
         "engine": score.model_version,
     }
+    assert json.loads(invoke("classify", "--json", "Write to ann@example.org").stdout)["personal_data"] is True
     text = invoke("classify", HARD).stdout
     assert f"moderate from {MODERATE_FROM_PPM / 1_000_000}, complex from {COMPLEX_FROM_PPM / 1_000_000}" in text
     assert "reasoning" in text

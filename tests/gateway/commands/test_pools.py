@@ -45,13 +45,21 @@ def test_equal_seeds_print_equal_figures() -> None:
 
 def test_a_page_is_written_with_a_picture_for_each_question(tmp_path: Path) -> None:
     page = tmp_path / "pools.html"
-    result = invoke("pools", "simulate", *TRAFFIC, "--html", str(page))
+    result = invoke("pools", "simulate", *TRAFFIC, "--mode", "temporal", "--html", str(page))
     assert f"wrote {page}" in result.stdout
     text = page.read_text()
     assert "<script" not in text
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
     tree = ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>\n"))
     assert len(tree.findall(".//{http://www.w3.org/2000/svg}svg")) == 3
+
+
+def test_a_page_has_no_picture_of_waits_that_nobody_had(tmp_path: Path) -> None:
+    page = tmp_path / "pools.html"
+    invoke("pools", "simulate", *TRAFFIC, "--mode", "spatial", "--html", str(page))
+    text = page.read_text()
+    assert text.count("<svg") == 2
+    assert "In no configuration do more than 5 of 100 requests wait." in text
 
 
 def test_a_trace_is_run_as_it_is(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ async def test_a_failing_provider_gives_its_reason(tmp_path: Path) -> None:
     assert "status" in attempts
     assert "tried" in shown
     assert "selected" not in shown
-    assert "WARNING" in log
+    assert '"level":"warning"' in log
     assert "HTTP 404" in log
     assert "NATIVE_BASE_URL" in log
     assert "hush" not in log

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from gateway.simulator.exchange import Simulator, SimulatorSettings
+from gateway.simulator.pace import Pacing
+from gateway.simulator.platform.clock import VirtualClock
 
 MODEL = "llama-3.1-8b-instruct"
 
@@ -24,33 +23,22 @@ LEASE = (
 )
 
 
-class StillClock:
-    """A `Clock` that stands still except while somebody sleeps on it; every sleep is written down."""
+class PlatformTime:
+    """The simulator's view of a virtual clock, so that what it says of elapsed time is that clock's."""
 
-    def __init__(self) -> None:
-        self.elapsed_us = 0
-        self.slept_us: list[int] = []
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
 
     def now_us(self) -> int:
-        return 1_800_000_000_000_000 + self.elapsed_us
+        return 1_800_000_000_000_000 + self._clock.now_us()
 
     def monotonic_us(self) -> int:
-        return self.elapsed_us
-
-    def timeout(self, delay_us: int) -> AbstractAsyncContextManager[object]:
-        return asyncio.timeout(delay_us / 1_000_000)
-
-    def call_later(self, delay_us: int, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay_us / 1_000_000, callback)
-
-    async def sleep(self, delay_us: int) -> None:
-        self.slept_us.append(delay_us)
-        self.elapsed_us += delay_us
+        return self._clock.now_us()
 
 
-def make_simulator(clock: StillClock | None = None, *, speed: int = 0) -> Simulator:
-    clock = clock or StillClock()
-    return Simulator(SimulatorSettings(models=frozenset({MODEL, "tiny"}), speed=speed), clock, clock.sleep)
+def make_simulator(clock: VirtualClock | None = None, pacing: Pacing | None = None) -> Simulator:
+    """A simulator whose answers wait for `pacing` on `clock`; without them for nothing."""
+    return Simulator(SimulatorSettings(frozenset({MODEL, "tiny"})), PlatformTime(clock or VirtualClock()), pacing)
 
 
 def chat_body(text: str, **fields: object) -> dict[str, object]:

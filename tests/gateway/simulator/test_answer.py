@@ -355,3 +355,12 @@ def test_a_hostile_text_is_answered_like_any_other(text: str) -> None:
 def test_half_a_surrogate_pair_is_no_reason_to_fail() -> None:
     said = ask("Say \ud800 please")
     assert said.encode("utf-8")
+
+
+def test_labelled_lines_say_how_to_serve_and_are_no_text_to_choose_from() -> None:
+    task = "Analyze this financial report and identify the top 5 risks."
+    labels = "Budget: $1\nTime: 30 seconds\nQuality: high"
+    report = "The credit line expires in March and may not be renewed. Revenue rose to $48 million in the quarter."
+    assert "Budget" not in ask(f"{task}\n{labels}")
+    assert "can't answer this" in ask(f"{task}\n{labels}")
+    assert "1. The credit line expires in March" in ask(f"{task}\n\n{report}\n\n{labels}")

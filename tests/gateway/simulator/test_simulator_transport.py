@@ -13,21 +13,23 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from gateway.simulator.app import create_app
+from gateway.simulator.demo_pools import DemoPools, demo_pools
 from gateway.simulator.exchange import Simulator, SimulatorSettings
-from gateway.simulator.pace import POOL_PACES, Pace, find_pace, sleep_us
+from gateway.simulator.pace import Pacer, Timing
+from gateway.simulator.platform.clock import VirtualClock
+from gateway.simulator.platform.neighbours import Neighbour
 from gateway.simulator.transport import SimulatorTransport
 from tests.gateway.simulator.simulator_kit import (
     CHUNK,
     COMPLETION,
     ERROR,
     MODEL,
-    StillClock,
+    PlatformTime,
     chat_body,
     check_shape,
     make_simulator,
     read_events,
 )
-from worker.errors import MalformedRequest
 
 URL = "http://simulator/v1/chat/completions"
 
@@ -119,80 +121,165 @@ async def test_openai_s_own_client_is_content() -> None:
         assert sorted([model.id async for model in client.models.list()]) == [MODEL, "tiny"]
 
 
+def header_of(pool: str) -> Any:
+    return {"x-harpoon-pool": pool}.get
+
+
+def paced(load: tuple[Neighbour, ...] = ()) -> tuple[VirtualClock, Simulator]:
+    """A simulator on pools without the other teams' load, unless some is given, in virtual time."""
+    clock = VirtualClock(jumps=True)
+    return clock, make_simulator(clock, DemoPools(clock, neighbours=load))
+
+
 async def test_a_pool_sets_the_pace_of_a_stream() -> None:
-    clock = StillClock()
-    simulator = make_simulator(clock, speed=1)
+    clock, simulator = paced()
     body = json.dumps(chat_body("What is 2+2?", stream=True, stream_options={"include_usage": True})).encode()
-    reply = await simulator.reply("POST", "/v1/chat/completions", {"x-harpoon-pool": "shared-8x"}.get, body)
+    reply = await simulator.reply("POST", "/v1/chat/completions", header_of("private-1x"), body)
     assert reply.events is not None
-    times = [clock.elapsed_us async for _ in reply.events]
-    # The roles come with the first token, after 600 ms; then 25 tokens a second; the rest follows the last token.
-    assert times == [600_000, 600_000, 640_000, 680_000, 720_000, 760_000, 760_000, 760_000, 760_000]
+    assert ("x-harpoon-pool", "private-1x") in reply.headers
+    times = [clock.now_us() async for _ in reply.events]
+    # The roles come with the first token, after 15 ms and 15 us for each of ten tokens of prompt; then one each 6 ms.
+    first = 15_000 + 15 * 10
+    tokens = [first + 6_000 * number for number in range(5)]
+    assert times == [first, *tokens, *[tokens[-1]] * 3]
 
 
-async def test_a_pool_sets_the_pace_of_a_plain_answer_and_speed_divides_it() -> None:
-    for speed, elapsed_us in ((1, 760_000), (10, 76_000), (0, 0)):
-        clock = StillClock()
-        simulator = make_simulator(clock, speed=speed)
-        data = json.dumps(chat_body("What is 2+2?")).encode()
-        reply = await simulator.reply("POST", "/v1/chat/completions", {"x-harpoon-pool": "shared-8x"}.get, data)
+async def test_a_plain_answer_comes_when_its_last_token_would() -> None:
+    clock, simulator = paced()
+    data = json.dumps(chat_body("What is 2+2?")).encode()
+    reply = await simulator.reply("POST", "/v1/chat/completions", header_of("private-1x"), data)
+    assert reply.status == 200
+    assert clock.now_us() == 15_000 + 15 * 10 + 4 * 6_000
+    assert dict(reply.headers)["openai-processing-ms"] == str(clock.now_us() // 1_000)
+
+
+async def test_the_others_on_a_pool_make_it_slower() -> None:
+    took = []
+    for load in ((), (Neighbour("other", 2, per_hour=200_000, output_tokens=400),)):
+        clock, simulator = paced(load)
+        data = json.dumps(chat_body("List 5 planets")).encode()
+        assert (await simulator.reply("POST", "/v1/chat/completions", header_of("shared-4x"), data)).status == 200
+        took.append(clock.now_us())
+    assert took[1] > 2 * took[0]
+
+
+async def test_requests_made_together_share_a_card() -> None:
+    clock, simulator = paced()
+    data = json.dumps(chat_body("List 5 planets")).encode()
+    asked = [simulator.reply("POST", "/v1/chat/completions", header_of("private-1x"), data) for _ in range(8)]
+    assert [reply.status for reply in await asyncio.gather(*asked)] == [200] * 8
+    together = clock.now_us()
+    await simulator.reply("POST", "/v1/chat/completions", header_of("private-1x"), data)
+    # A request among eight runs at 54 % of its speed.
+    assert abs(together * 535_714 // 1_000_000 - (clock.now_us() - together)) < 100
+
+
+async def test_responses_and_embeddings_wait_too() -> None:
+    for path, body in (
+        ("/v1/responses", {"model": MODEL, "input": "What is 2+2?"}),
+        ("/v1/responses", {"model": MODEL, "input": "What is 2+2?", "stream": True}),
+        ("/v1/embeddings", {"model": "hashed-words-256", "input": "What is 2+2?"}),
+    ):
+        clock = VirtualClock(jumps=True)
+        settings = SimulatorSettings(frozenset({MODEL, "hashed-words-256"}))
+        simulator = Simulator(settings, PlatformTime(clock), DemoPools(clock))
+        reply = await simulator.reply("POST", path, header_of("private-1x"), json.dumps(body).encode())
         assert reply.status == 200
-        assert clock.elapsed_us == elapsed_us
-        assert dict(reply.headers)["openai-processing-ms"] == str(elapsed_us // 1_000)
+        if reply.events is not None:
+            assert [event async for event in reply.events]
+        assert 0 < clock.now_us() < 100_000
 
 
 async def test_without_a_pool_nothing_waits_and_an_unknown_pool_is_refused() -> None:
-    clock = StillClock()
-    simulator = make_simulator(clock, speed=1)
+    clock, simulator = paced()
     data = json.dumps(chat_body("What is 2+2?")).encode()
     assert (await simulator.reply("POST", "/v1/chat/completions", {}.get, data)).status == 200
-    refused = await simulator.reply("POST", "/v1/chat/completions", {"x-harpoon-pool": "shared-99x"}.get, data)
+    refused = await simulator.reply("POST", "/v1/chat/completions", header_of("shared-99x"), data)
     assert refused.status == 400
     assert json.loads(refused.body)["error"]["param"] == "x-harpoon-pool"
-    assert clock.slept_us == []
-    with pytest.raises(MalformedRequest):
-        find_pace("shared-99x", POOL_PACES)
+    assert clock.now_us() == 0
 
 
-def test_a_busier_pool_is_never_faster() -> None:
-    pools = [POOL_PACES[name] for name in ("private-1x", "shared-4x", "shared-8x")]
-    for tokens in (0, 1, 2, 100, 10_000):
-        due = [pool.due_us(tokens, 1) for pool in pools]
-        assert due == sorted(due)
-    for wrong in ({"first_token_ms": -1, "tokens_per_s": 1}, {"first_token_ms": 0, "tokens_per_s": 0}):
-        with pytest.raises(ValueError, match="a pace needs"):
-            Pace(**wrong)
-    with pytest.raises(ValueError, match="speed"):
-        SimulatorSettings(models=frozenset(), speed=-1)
+async def test_the_pools_can_be_looked_at() -> None:
+    clock = VirtualClock(jumps=True)
+    pools = DemoPools(clock)
+    simulator = make_simulator(clock, pools)
+    rows = json.loads((await simulator.reply("GET", "/v1/pools", {}.get, b"")).body)["data"]
+    assert [(row["pool"], row["tenants"], row["takes_turns"]) for row in rows] == [
+        ("private-1x", 1, False),
+        ("shared-4x", 3, False),
+        ("shared-8x", 5, True),
+    ]
+    assert json.loads((await make_simulator().reply("GET", "/v1/pools", {}.get, b"")).body)["data"] == []
+    assert demo_pools(0) is None
+    assert isinstance(demo_pools(1), DemoPools)
+
+
+async def test_a_busier_pool_is_slower_on_the_whole() -> None:
+    """Over many requests at random times: the waits are the model's, so one of them says little."""
+    means = {}
+    for pool in ("private-1x", "shared-4x", "shared-8x"):
+        clock = VirtualClock(jumps=True)
+        simulator = make_simulator(clock, DemoPools(clock))
+        total, data = 0, json.dumps(chat_body("What is a vGPU?")).encode()
+        for number in range(60):
+            clock.advance(1_000_000 + 77_777 * number)
+            began = clock.now_us()
+            await simulator.reply("POST", "/v1/chat/completions", header_of(pool), data)
+            total += clock.now_us() - began
+        means[pool] = total // 60
+    assert means["private-1x"] < means["shared-4x"] < means["shared-8x"] < 3_000_000
+    assert means["private-1x"] < 150_000
 
 
 async def test_closing_a_stream_ends_it() -> None:
-    clock = StillClock()
-    transport = SimulatorTransport(make_simulator(clock, speed=1))
-    headers = {"x-harpoon-pool": "shared-8x"}
+    clock, simulator = paced()
+    transport = SimulatorTransport(simulator)
+    headers = {"x-harpoon-pool": "private-1x"}
     request = httpx.Request("POST", URL, json=chat_body("List 5 planets", stream=True), headers=headers)
     response = await transport.handle_async_request(request)
     events = response.aiter_raw()
     await anext(events)
     await events.aclose()
     await response.aclose()
-    assert clock.slept_us == [600_000]
+    left = clock.now_us()
+    assert 15_000 < left < 16_000
+    row = json.loads((await simulator.reply("GET", "/v1/pools", {}.get, b"")).body)["data"][0]
+    assert row["running"] == 0
 
     unread = await transport.handle_async_request(request)
     await unread.aclose()
-    assert clock.slept_us == [600_000]
+    assert clock.now_us() == left
 
 
 async def test_a_client_that_leaves_ends_its_answer() -> None:
     """The wait would last a day; the disconnect ends it, both before and after the first byte."""
     waiting = asyncio.Event()
 
-    async def sleep_a_day(delay_us: int) -> None:
-        waiting.set()
-        await sleep_us(86_400_000_000)
+    class Endless:
+        """A pod that takes for ever."""
 
-    settings = SimulatorSettings(models=frozenset({MODEL}), speed=1)
-    app = create_app(Simulator(settings, StillClock(), sleep_a_day))
+        def at(self, pool: str | None) -> Pacer:
+            return self
+
+        def tells(self, pool: str | None) -> str:
+            return ""
+
+        def overview(self) -> list[dict[str, object]]:
+            return []
+
+        def begin(self, model: str, prompt_tokens: int, output_tokens: int) -> Timing:
+            return self
+
+        async def until(self, tokens: int) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        def leave(self) -> None:
+            left.append(True)
+
+    left: list[bool] = []
+    app = create_app(make_simulator(pacing=Endless()))
     for stream in (False, True):
         waiting.clear()
         received: list[dict[str, Any]] = [
@@ -217,6 +304,7 @@ async def test_a_client_that_leaves_ends_its_answer() -> None:
         }
         await app(scope, receive, send)
         assert [message["type"] for message in sent] == (["http.response.start"] if stream else [])
+        assert left.pop()
     assert len(asyncio.all_tasks()) == 1
 
 

@@ -14,11 +14,11 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
-from gateway.adapters.aiohttp_transport import ProviderTransport
 from gateway.adapters.host import PySha3Hasher, SystemClock, SystemIds
+from gateway.adapters.provider_transport import ProviderTransport
 from gateway.adapters.sqlite_database import SqliteDatabase
 from gateway.simulator.exchange import Simulator, SimulatorSettings
-from gateway.simulator.pace import sleep_us
+from gateway.simulator.pace import Pacing
 from gateway.simulator.transport import SimulatorTransport
 from tests.contracts.misbehaving_server import Server, close_at_once
 from worker.app import create_app
@@ -27,6 +27,7 @@ from worker.configuration import read_configuration
 from worker.mediator import Mediator
 from worker.ports import Sql, SqlRow
 from worker.services import Services
+from worker.telemetry import Observer
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
 
 QUESTION = {"role": "user", "content": "What is a vGPU?"}
@@ -104,20 +105,22 @@ async def application(
     request_us: int = 60_000_000,
     last_send_us: int = 10_000_000,
     upstream: UpstreamLimits | None = None,
+    observer: Observer | None = None,
+    pacing: Pacing | None = None,
     **settings: str,
 ) -> AsyncIterator[Application]:
-    """The application under `settings`; open to everyone unless they name tokens."""
+    """The application under `settings`; open to everyone unless they name tokens. `pacing`: of the simulator."""
     configuration = read_configuration({"HARPOON_OPEN": "1", **settings})
     auditor = Auditor()
     database = SqliteDatabase(":memory:", commit_listener=auditor)
     await database.open()
     hasher, clock = PySha3Hasher(), SystemClock()
     await hasher.load()
-    mediator = Mediator(database, hasher, configuration.mediator_config(hasher))
+    mediator = Mediator(database, hasher, configuration.mediator_config(hasher), configuration.answers(clock))
     await mediator.open()
     auditor.is_looking = True
     models = frozenset(route.served_id for route in configuration.catalogue.routes if route.simulated)
-    simulator = Simulator(SimulatorSettings(models=models), clock=clock, sleep=sleep_us)
+    simulator = Simulator(SimulatorSettings(models), clock, pacing)
     transport = ProviderTransport(simulator=SimulatorTransport(simulator))
     services = Services(
         mediator=mediator,
@@ -130,6 +133,8 @@ async def application(
         keyring=configuration.keyring(),
         admin_digest=configuration.admin_digest,
         guard=configuration.guard,
+        telemetry=replace(configuration.telemetry, observer=observer),
+        cache=configuration.cache,
         limits=replace(configuration.limits, request_us=request_us, last_send_us=last_send_us),
     )
     harness = Application(create_app(services), database, mediator, clock)
@@ -145,7 +150,10 @@ async def application(
 @contextlib.asynccontextmanager
 async def served(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application behind a real server on a real socket."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    # Only where a socket names its protocol does asyncio switch off the delay of small writes.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
     config = uvicorn.Config(app, http="httptools", lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listening]))

@@ -54,6 +54,7 @@ async def test_the_names_are_those_of_the_documentation(harpoon: Application) ->
         "harpoon_denials",
         "harpoon_limited",
         "harpoon_classified",
+        "harpoon_cache_lookups",
     }
     for family in families.values():
         assert family.documentation

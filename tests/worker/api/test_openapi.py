@@ -75,6 +75,12 @@ def test_every_error_of_the_tree_has_its_status_explained() -> None:
                 assert {"400", "413"} <= set(operation["responses"]), path
 
 
+def fields_of(event: str) -> dict[str, str]:
+    """What an event of a stream says, its comments left out."""
+    lines = [line.partition(": ") for line in event.split("\n") if line and not line.startswith(":")]
+    return {name: value for name, _, value in lines}
+
+
 def check_answer(whole: dict[str, Any], method: str, path: str, answer: httpx.Response) -> None:
     """Raises: jsonschema's error, or KeyError for a status or content type that is not described."""
     described = whole["paths"][path][method.lower()]["responses"][str(answer.status_code)]
@@ -84,6 +90,12 @@ def check_answer(whole: dict[str, Any], method: str, path: str, answer: httpx.Re
     schema = described["content"][kind]["schema"]
     if kind == "application/json":
         jsonschema.Draft202012Validator({**schema, "components": whole["components"]}).validate(answer.json())
+    elif kind == "text/event-stream":
+        events = [fields for event in answer.text.split("\n\n") if "data" in (fields := fields_of(event))]
+        assert events
+        for fields in events:
+            jsonschema.Draft202012Validator(schema).validate(fields)
+            assert set(schema["properties"]) <= set(fields)
 
 
 async def test_our_own_answers_are_of_their_schemas(harpoon: Application) -> None:
@@ -145,6 +157,7 @@ def test_nothing_that_is_sent_meets_an_answer_that_is_not_described() -> None:
             covenant = runner.run(client.post(f"{ROOT}/v2/covenant", json={"title": "Known"})).json()
             decision = runner.run(client.post(f"{ROOT}/run", json={"text": "Hi"})).json()
             known = {"model": "auto", "model_id": "auto", **{"covenant_id": covenant["covenant_id"]}}
+            known |= {"item_id": "catalogue", "itemId": "catalogue", "tenantId": "local"}
             seen = fuzz(document(), send, EXAMPLES_EACH, {**known, "decision_id": decision["decision_id"]})
             runner.run(harpoon.none_open())
         finally:

@@ -73,6 +73,18 @@ async def test_complexity_is_the_score_as_text_and_follows_the_text(harpoon: App
         assert one["engine"] == {"model_version": "reference-2", "scorer": "ReferenceScorer"}
 
 
+async def test_the_subject_and_personal_data_are_told_and_recorded_nowhere(harpoon: Application) -> None:
+    law = "Is the plaintiff liable to the defendant for negligence? Write to ann@example.org"
+    found = (await post(harpoon, "/classify", {"text": law})).json()
+    assert (found["domain"], found["personal_data"]) == ("law", True)
+    plain = (await post(harpoon, "/classify", {"text": "Hi"})).json()
+    assert (plain["domain"], plain["personal_data"]) == ("other", False)
+    await post(harpoon, "/run", {"text": law})
+    record = await harpoon.settled()
+    assert len(record["decision"]["classification"]) == 5
+    assert "law" not in record["decision"]["classification"]
+
+
 async def test_a_moderate_text_is_not_called_complex(harpoon: Application) -> None:
     found = (
         await post(harpoon, "/classify", {"text": "Explain how a GPU scheduler shares a card, and why. " * 4})

@@ -10,9 +10,8 @@ import pytest
 
 from gateway.adapters.host import PySha3Hasher
 from tests.worker.api.application_kit import Application, application, ask
-from worker.api.catalogue import shown
 from worker.configuration import read_configuration
-from worker.ledger.canonical import canonical_json
+from worker.routing.identity import hash_of, without_addresses
 
 TERMS = {"time_us", "cost_us", "risk_us", "improbability_us", "tier_penalty_us"}
 #: Two providers beside the simulator; nothing is ever sent to them here.
@@ -216,8 +215,8 @@ async def test_the_catalogue_in_force_and_nothing_secret() -> None:
     canonical = dict(read_configuration({"HARPOON_OPEN": "1", **BESIDE}).catalogue.canonical)
     hasher = PySha3Hasher()
     await hasher.load()
-    assert told["catalogue_hash"] == hasher.sha3_256(canonical_json(canonical)).hex()
-    assert told["catalogue"] == shown(canonical)
+    assert told["catalogue_hash"] == hash_of(canonical, hasher.sha3_256)
+    assert told["catalogue"] == without_addresses(canonical)
     assert "sk-a-secret" not in answer.text
     assert "http" not in answer.text
     assert [one["id"] for one in told["catalogue"]["providers"]] == [one["id"] for one in canonical["providers"]]

@@ -291,7 +291,7 @@ def test_each_weight_can_turn_the_decision() -> None:
 def test_the_record_has_a_line_for_every_candidate() -> None:
     candidates = [candidate("a/m@p", 300, 2, 7, 500_000), candidate("b", 1, 1, 500_001, 0)]
     rows = decide(candidates, LOAD, bounds(weights()), HORIZON_US).to_rows()
-    assert rows[0] == "a/m@p 300 2 7 500000 60 10 0 695454 -"
+    assert rows[0] == "a/m@p 300 2 7 500000 60 10 0 1000000 0 0 695454 -"
     denied = dict(zip(ROW_COLUMNS, rows[1].split(" "), strict=True))
     assert denied["total_us"] == "-"
     assert [denial_from_text(text).code for text in denied["denials"].split(",")] == [

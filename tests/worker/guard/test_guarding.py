@@ -101,7 +101,7 @@ async def evidence(**changes: Any) -> dict[str, Any]:
     """The canonical record of the decision on these facts."""
     async with world(config()) as state:
         await state.mediator.admit(facts(**changes))
-        ((text,),) = await state.rows("SELECT evidence FROM ledger WHERE evidence IS NOT NULL")
+        ((text,),) = await state.rows("SELECT evidence FROM ledger WHERE kind IN ('ACTION', 'DENY')")
         record: Any = parse_canonical(str(text).encode())
         assert canonical_json(record).decode() == text
         found: dict[str, Any] = record

@@ -226,3 +226,14 @@ def test_what_a_custom_tool_is_called_with_is_restored_too() -> None:
         out += events.flush()
         told = [json.loads(event[6:])["choices"][0]["delta"] for event in out.decode().split("\n\n")[:-1]]
         assert "".join(delta["tool_calls"][0]["custom"]["input"] for delta in told) == "mail jane@example.com!"
+
+
+@pytest.mark.parametrize("odd", [[], {}, [[1]], {"a": []}])
+def test_a_place_that_is_no_number_and_no_id_is_a_place_too(odd: Any) -> None:
+    chat, response = ChatEvents(ORIGINALS), ResponseEvents(ORIGINALS)
+    call = {"index": odd, "function": {"arguments": "[EMAIL_1]"}}
+    chunk = {"choices": [{"index": odd, "delta": {"content": "[EMAIL_1]", "tool_calls": [call]}}]}
+    told = json.loads(chat.restored(b"data: " + json.dumps(chunk).encode())[6:])["choices"][0]["delta"]
+    assert told["content"] == told["tool_calls"][0]["function"]["arguments"] == "jane@example.com"
+    event = {"type": "response.output_text.delta", "item_id": odd, "output_index": odd, "delta": "[EMAIL_1]"}
+    assert b'"delta":"jane@example.com"' in response.restored(b"data: " + json.dumps(event).encode())

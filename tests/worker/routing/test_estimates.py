@@ -40,9 +40,8 @@ async def fail(state: World, now_us: int = NOW_US) -> None:
 
 
 async def put(state: World, samples: int, ratio_ppm: int) -> None:
-    statement = (
-        "INSERT INTO estimate VALUES ('acme', ?, ?, ?, 0, 0) ON CONFLICT DO UPDATE SET samples = ?, ratio_ppm = ?"
-    )
+    statement = """INSERT INTO estimate (tenant, route, samples, ratio_ppm, failures, open_until_us)
+           VALUES ('acme', ?, ?, ?, 0, 0) ON CONFLICT DO UPDATE SET samples = ?, ratio_ppm = ?"""
     await state.database.transact(lambda sql: sql.execute(statement, ALPHA, samples, ratio_ppm, samples, ratio_ppm))
 
 

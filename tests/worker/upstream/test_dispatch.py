@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.adapters.aiohttp_transport import ProviderTransport
+from gateway.adapters.provider_transport import ProviderTransport
 from tests.contracts.misbehaving_server import (
     Answer,
     Server,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.upstream import relay as relay_module
-from worker.upstream.relay import DONE, Relay, StreamBroken, error_event, is_error, opening_event
+from worker.upstream.relay import DONE, Relay, StreamBroken, error_event, is_error
 
 CLOSING = b": the end is near\n\n"
 
@@ -321,13 +321,32 @@ def test_what_was_whole_before_the_break_is_handed_out_however_it_was_cut() -> N
     assert broken(PLAIN[0], PLAIN[1].rstrip(b"\n"), words="ended before") == PLAIN[0] + PLAIN[1]
 
 
-def test_the_opening_event_is_the_first_with_data_once_it_is_complete() -> None:
-    opening = b": wait\n\nevent: ping\nid: 1\n\n: more\ndata: {\ndata: }"
+def test_a_byte_order_mark_is_no_part_of_the_first_event() -> None:
     for newline in FRAMINGS:
-        stream = framed(opening + b"\n\n", newline)
-        seen = [opening_event(stream[:at]) for at in range(len(stream) + 1)]
-        assert set(seen[: len(opening.replace(b"\n", newline)) + len(newline)]) == {None}
-        assert opening_event(stream + PLAIN[0]) == b"{\n}"
+        stream = framed(b"\xef\xbb\xbf" + b"".join(PLAIN) + DONE, newline)
+        for at in range(6):
+            out, relay = run([stream[:at], stream[at:]])
+            assert (chunks_of(out), relay.finished) == (chunks_of(run([*PLAIN, DONE])[0]), True)
+
+
+def usual(members: bytes) -> bytes:
+    head = b'data: {"id":"c1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":0,"delta":{'
+    return head + members + b'},"finish_reason":null}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("said", "tokens"), [(b"\xf0\x9f\x98 and more", 3), (b"a\tb", 1), (b"\\ud83d", 1), (b"\xff" * 40, 10), (b"", 0)]
+)
+def test_what_cannot_be_read_but_was_passed_on_is_counted(said: bytes, tokens: int) -> None:
+    relay = Relay(False, lambda _: b"")
+    stream = usual(b'"content":""') + usual(b'"content":"' + said + b'"')
+    assert relay.feed(stream) == stream
+    assert relay.counted_tokens() == tokens
+
+
+@pytest.mark.parametrize("member", [b'"c1"', b'"m"'])
+def test_a_name_that_is_no_text_breaks_the_stream(member: bytes) -> None:
+    broken(usual(b'"content":"a"').replace(member, b'"\xff"'), words="not JSON")
 
 
 @pytest.mark.parametrize(

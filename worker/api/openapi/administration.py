@@ -73,10 +73,26 @@ def _tenant_paths() -> Plain:
             "get": _operation("read_tenant", "One tenant", tenant, _tenant()),
             "patch": _operation("update_tenant", "Change what a tenant may do", tenant, _tenant(), given=terms),
         },
+        "/admin/tenants/{tenant}/erasures": {"post": _erasure()},
         "/admin/tenants/{tenant}/usage": {
             "get": _operation("tenant_usage", "What a tenant's stored keys used", used, _tenant(), _days())
         },
     }
+
+
+def _erasure() -> Plain:
+    name: Plain = {"type": "string", "minLength": 1, "maxLength": 128}
+    erased = record(
+        {"object": one_of("erasure"), "tenant": STRING, "entries": COUNT, "decisions": COUNT, "seq": NULLABLE_COUNT}
+    )
+    wanted: Plain = {"anyOf": [record({"user_id": name}), record({"session_id": name})]}
+    return _operation(
+        "erase",
+        "Erase what names a user or a session; the tenant's log stays verifiable",
+        {"200": answer("What was erased.", erased)},
+        _tenant(),
+        given=body(wanted, {"user_id": "ada"}),
+    )
 
 
 def _key_paths() -> Plain:

@@ -13,6 +13,7 @@ from worker.api.openapi.parts import (
     body,
     chat_parameters,
     errors,
+    event_stream,
     in_path,
     list_of,
     one_of,
@@ -27,9 +28,9 @@ _FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_c
 def paths() -> Plain:
     example = {"model": "auto", "messages": [{"role": "user", "content": "What is a vGPU?"}]}
     whole = answer("The whole answer, or a stream of chunks if `stream` is true.", ref("ChatAnswer"), OF_AN_ANSWER)
-    whole["content"]["text/event-stream"] = {
-        "schema": {"type": "string", "description": "server-sent events; each `data:` is a chunk, the last one [DONE]"}
-    }
+    whole["content"]["text/event-stream"] = event_stream(
+        "its data is a chunk or an error as JSON, and [DONE] in the last one"
+    )
     chat = operation(
         "createChatCompletion",
         "A chat completion, whole or streamed",

@@ -6,13 +6,35 @@ import json
 
 from worker.api.answers import JSON_TYPE, Receive, Scope, Send, send_body
 from worker.api.health import VERSION
-from worker.api.openapi import administration, chat, covenant, endpoints, inspection, operations, plain_text
+from worker.api.openapi import (
+    administration,
+    canon,
+    chat,
+    covenant,
+    endpoints,
+    inspection,
+    interference,
+    ledger,
+    operations,
+    plain_text,
+)
 from worker.api.openapi.parts import Plain, error_responses, error_schema, headers
 
 
 def document() -> Plain:
     """The description as plain values."""
-    surfaces = (chat, endpoints, plain_text, covenant, inspection, operations, administration)
+    surfaces = (
+        chat,
+        endpoints,
+        plain_text,
+        covenant,
+        inspection,
+        canon,
+        interference,
+        ledger,
+        operations,
+        administration,
+    )
     return {
         "openapi": "3.1.0",
         "info": {

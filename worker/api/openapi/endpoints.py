@@ -13,6 +13,7 @@ from worker.api.openapi.parts import (
     body,
     chat_parameters,
     errors,
+    event_stream,
     list_of,
     one_of,
     operation,
@@ -23,9 +24,9 @@ from worker.api.openapi.parts import (
 
 def paths() -> Plain:
     response = answer("The whole response, or its events if `stream` is true.", ref("ResponseAnswer"), OF_AN_ANSWER)
-    response["content"]["text/event-stream"] = {
-        "schema": {"type": "string", "description": "server-sent events with a type each; there is no [DONE]"}
-    }
+    response["content"]["text/event-stream"] = event_stream(
+        "its data is JSON with the event's name as type; there is no [DONE]", "event"
+    )
     return {
         "/v1/responses": {
             "post": operation(

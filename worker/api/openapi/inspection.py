@@ -14,6 +14,7 @@ from worker.api.openapi.parts import (
     body,
     chat_parameters,
     errors,
+    event_stream,
     in_header,
     in_path,
     list_of,
@@ -37,6 +38,12 @@ def paths() -> Plain:
         {"200": answer("The decision.", ref("Decision")), **errors(401, 403, 404, 500)},
         parameters=[in_path("decision_id", {"type": "string", "minLength": 1}, "from x-harpoon-decision-id")],
     )
+    certificate = operation(
+        "getDecisionCertificate",
+        "A decision with all it takes to derive it again: `harpoon certificate verify` does, without a server",
+        {"200": answer("The certificate.", ref("Certificate")), **errors(401, 403, 404, 409, 500)},
+        parameters=[in_path("decision_id", {"type": "string", "minLength": 1}, "from x-harpoon-decision-id")],
+    )
     decisions = operation(
         "listDecisions",
         "Your decisions, newest first",
@@ -55,6 +62,7 @@ def paths() -> Plain:
     return {
         "/v1/decisions": {"get": decisions},
         "/v1/decisions/{decision_id}": {"get": decision},
+        "/v1/decisions/{decision_id}/certificate": {"get": certificate},
         "/v2/route": {"post": _route()},
         "/v2/catalogue": {"get": catalogue},
         "/api/live": {"get": _live()},
@@ -79,8 +87,8 @@ def _route() -> Plain:
 
 
 def _live() -> Plain:
-    text: Plain = {"type": "string", "description": "server-sent events; each has an id to go on from"}
-    stream = {"description": "Events until the request has ended.", "content": {"text/event-stream": {"schema": text}}}
+    events = event_stream("its id is where to go on from", "event", "id")
+    stream = {"description": "Events until the request has ended.", "content": {"text/event-stream": events}}
     identifier: Plain = {"anyOf": [_REQUEST_ID, _DECISION_ID]}
     return operation(
         "live",
@@ -115,6 +123,16 @@ def schemas() -> Plain:
         "inputs": ANY_OBJECT,
     }
     denial: Plain = {"reason_code": STRING, "subject": STRING, "bound": _INTEGER, "value": _INTEGER}
+    certificate: Plain = {
+        "v": COUNT,
+        "kind": one_of("request"),
+        "decision_digest": STRING,
+        "catalogue": ANY_OBJECT,
+        "decision": ANY_OBJECT,
+        "selected": NULLABLE_STRING,
+        "terms": list_of(or_null(ANY_OBJECT)),
+        "digest": STRING,
+    }
     page: Plain = {"object": one_of("list"), "data": list_of(ref("Decision")), "has_more": BOOLEAN}
     catalogue: Plain = {
         "object": one_of("catalogue"),
@@ -126,6 +144,7 @@ def schemas() -> Plain:
         "Decision": record(decision),
         "JudgedCandidate": record({"route": STRING, "denials": list_of(record(denial))}, is_open=True),
         "DecisionList": record(page),
+        "Certificate": record(certificate),
         "Catalogue": record(catalogue),
         "RouteRequest": _request(),
         "RouteExplanation": _explanation(),

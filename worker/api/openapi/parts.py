@@ -13,10 +13,10 @@ ERRORS: Mapping[int, str] = {
     401: "No token, or one that is not known here.",
     402: "Only a budget stands in the way.",
     403: "Nothing is admissible; or, without tokens, the request doesn't come from this machine.",
-    404: "There is no such model, decision, covenant, tenant or key; or administration is off.",
+    404: "There is no such model, decision, covenant, tenant, key or item; or administration is off.",
     409: "It contradicts what is there: a name that is taken, a key that was revoked.",
     413: "The body is larger than this host reads.",
-    422: "The covenant has words or values that are not guessed at.",
+    422: "The covenant has words or values that are not guessed at; or an idempotency key was used for something else.",
     429: "A limit of yours is reached, and is named; or every provider asked is at its rate limit.",
     500: "A fault of this service or its database.",
     501: "Understood, but not built yet; nothing was done.",
@@ -79,6 +79,15 @@ def answer(description: str, schema: Plain, headers: Iterable[str] = ("x-request
     }
 
 
+def event_stream(description: str, *fields: str) -> Plain:
+    """Server-sent events as a media type: its schema is of each event as it is read, which OpenAPI 3.1 leaves open.
+
+    Args: fields: what an event has besides its data, where it says so; a reader may add the standard's defaults.
+    """
+    event = record({"data": STRING, **dict.fromkeys(fields, STRING)}, optional=fields, is_open=True)
+    return {"schema": {**event, "description": f"each of the server-sent events; {description}"}}
+
+
 def errors(*statuses: int) -> Plain:
     """Error answers by status."""
     return {str(status): {"$ref": f"#/components/responses/{status}"} for status in statuses}
@@ -129,6 +138,11 @@ def chat_parameters() -> list[Plain]:
         MODE,
         in_header("x-session-id", short, "kept with the record, used for nothing else"),
         in_header("x-user-id", short, "kept with the record; whose daily budget it is, where users have one"),
+        in_header(
+            "x-harpoon-intent-at",
+            {"type": "string", "pattern": "^[0-9]{1,16}$"},
+            "when the intent arose, in microseconds since 1970, of the last seven days; kept with the record",
+        ),
     ]
 
 
@@ -153,6 +167,7 @@ OF_AN_ANSWER = (
     "x-harpoon-cost-usd",
     "x-harpoon-covenant-warnings",
     "openai-processing-ms",
+    "cf-aig-cache-status",
     *OF_LIMITS,
 )
 _HEADERS: Mapping[str, str] = {
@@ -175,7 +190,9 @@ _HEADERS: Mapping[str, str] = {
         )
     },
     "openai-processing-ms": "Milliseconds from the start of the request to the headers of the answer.",
+    "cf-aig-cache-status": "HIT or MISS, where the answer cache was looked into.",
     "location": "Where what was created is.",
+    "idempotency-replayed": "true: answered under this idempotency key before; nothing was done again.",
     "retry-after": "Seconds to wait.",
     "www-authenticate": "Bearer",
     "x-should-retry": "false: OpenAI's clients don't try again by themselves.",

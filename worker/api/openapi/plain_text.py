@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wasm_classifier.domain import DOMAINS
 from worker.api.openapi.parts import (
     ANY_OBJECT,
     BOOLEAN,
@@ -73,6 +74,8 @@ def schemas() -> Plain:
         "score": PROBABILITY,
         "task": one_of("code", "math", "classification", "extraction", "summarisation", "other"),
         "expected_output_tokens": COUNT,
+        "domain": one_of(*DOMAINS),
+        "personal_data": BOOLEAN,
         "engine": record({"model_version": STRING, "scorer": STRING}),
     }
     strike = record(

@@ -87,7 +87,7 @@ def test_a_card_goes_over_to_turns_when_memory_no_longer_fits_and_back() -> None
 def test_a_pool_that_says_how_it_shares_never_goes_over(mode: str, turns: bool) -> None:
     engine = Engine(Parameters(), seed=1)
     card = card_of(engine, share_mode=mode)
-    placed(engine, card, tenant(1, allocated_mb=10), tenant(2, allocated_mb=110_000))
+    placed(engine, card, *[tenant(number, allocated_mb=55_000 if mode == SPATIAL else 10) for number in (1, 2)])
     engine.run_until(10 * SECOND)
     assert card.temporal is turns
 

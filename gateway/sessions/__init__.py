@@ -1,0 +1,1 @@
+"""Sessions on one machine: their configuration file."""

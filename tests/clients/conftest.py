@@ -69,7 +69,7 @@ def drive(harpoon: Serving, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         )
         assert done.returncode == 0, done.stderr.decode()
         # A client may log on the same output after what it tells.
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
         seen: Seen = json.loads(lines[-1])
         return seen
 

@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 # Built with the dev environment's compiler; without it the classifier's Python reference serves.
 KERNEL := wasm_classifier/kernel.wasm
 
-.PHONY: run test check deploy bench clean
+.PHONY: run test tests-core tests-rest check deploy bench clean
 
 run: $(VENV)/.run $(KERNEL)
 	@HARPOON_STATE=$${HARPOON_STATE:-.state} exec $(BIN)/harpoon serve
@@ -17,7 +17,17 @@ test: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m deploy.kernel.build
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line tests-core tests-rest
+
+# Two halves of about the same length, one for each core; what is not named in the first is in the second.
+CORE := tests/worker tests/wasm_classifier tests/edge
+
+tests-core:
+	@$(BIN)/python -m pytest -p no:cacheprovider $(CORE)
+
+tests-rest:
+	@$(BIN)/python -m pytest -p no:cacheprovider $(addprefix --ignore=,$(CORE))
 
 # The quick half of the tests, without the Worker and the clients from npm and PyPI.
 check: $(VENV)/.dev

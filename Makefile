@@ -18,7 +18,7 @@ test: $(VENV)/.dev
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/python -m deploy.kernel.build
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line tests-core tests-rest
+	@$(MAKE) --no-print-directory --jobs=2 tests-core tests-rest
 
 # Two halves of about the same length, one for each core; what is not named in the first is in the second.
 CORE := tests/worker tests/wasm_classifier tests/edge

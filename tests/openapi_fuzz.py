@@ -38,7 +38,7 @@ NOT_BUILT = {"/v2/strike"}
 #: Where another value exists than elsewhere.
 KNOWN_THERE = {"/v1/embeddings": {"model": "hashed-words-256"}}
 #: What is asked for where a chance combination of parameters asks for nothing that is there.
-ASKED_THERE = {"/api/ledger/proof": {"entry": 0}}
+ASKED_THERE = {"/api/ledger/proof": {"entry": 0}, "/api/why-not": {"actionId": "act"}}
 BASE = "http://localhost"
 
 

@@ -68,7 +68,7 @@ class RequestObserver:
             for sink in self._sinks:
                 try:
                     sink(batch)
-                except Exception:
+                except Exception:  # one sink's failure must not silence the others, nor end the thread
                     _log.exception("finished requests could not be told")
             time.sleep(0)
 

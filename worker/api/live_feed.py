@@ -83,7 +83,7 @@ class Feed:
                 if place <= seen or (name == FIRST_TOKEN and row["admitted_id"] % ENTRIES_PER_LOG in self._told):
                     continue
                 self._position = Position(row["id"], place)
-                parts.append(self._frame(name, _about(row), data))
+                parts.append(self._frame(name, {**_about(row), "entry": row["id"] % ENTRIES_PER_LOG}, data))
             self._remember(row)
             self._position = Position(row["id"])
         if cursor > self._position.ledger_id:

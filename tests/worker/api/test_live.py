@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -87,6 +88,20 @@ async def test_a_request_is_told_from_its_classification_to_its_settlement(harpo
     assert events[2].data["selected"] == record["selected"]
     assert events[5].data["cost_usd_micros"] == record["cost_usd_micros"]
     assert [event.data["at_us"] for event in events] == sorted(event.data["at_us"] for event in events)
+
+
+async def test_an_event_names_the_ledger_entry_that_tells_of_it(harpoon: Application) -> None:
+    answer = await asked(harpoon)
+    decision_id = answer.headers["x-harpoon-decision-id"]
+    events = events_of((await story(harpoon, decision_id)).text)
+    kinds = {}
+    for number in sorted({event.data["entry"] for event in events}):
+        query = {"limit": 1} if number == 0 else {"limit": 1, "after": number - 1}
+        found = (await harpoon.client.get("http://localhost/api/ledger/entries", params=query)).json()["data"][0]
+        entry = json.loads(found["entry"])
+        assert (entry["seq"], entry["payload"]["decision_id"]) == (number, decision_id)
+        kinds[number] = entry["kind"]
+    assert [kinds[event.data["entry"]] for event in events] == ["ACTION"] * 4 + ["SESSION_COMPLETION"] * 3
 
 
 async def test_a_refusal_is_told(harpoon: Application) -> None:

@@ -42,7 +42,8 @@ async def test_the_story_of_a_request(state: World) -> None:
     feed = Feed(Position(0))
     admission = await state.mediator.admit(facts())
     classification, candidates, decision, attempt = await read_on(state, feed)
-    about = {"request_id": facts().request_id, "decision_id": facts().decision_id, "at_us": NOW_US}
+    admitted = classification.data["entry"]
+    about = {"request_id": facts().request_id, "decision_id": facts().decision_id, "at_us": NOW_US, "entry": admitted}
     assert classification.data == {
         **about,
         "complexity": "simple",
@@ -57,13 +58,14 @@ async def test_the_story_of_a_request(state: World) -> None:
     assert attempt.data == {**about, "route": ALPHA, "reserved_usd_micros": 60}
     await state.mediator.advance(fallback())
     other, attempt = await read_on(state, feed)
-    later = {**about, "at_us": NOW_US + SECOND_US}
+    later = {**about, "at_us": NOW_US + SECOND_US, "entry": admitted + 1}
     assert (other.name, attempt.name) == ("fallback", "attempt")
     assert other.data == attempt.data == {**later, "route": BETA, "reserved_usd_micros": 120}
     tried = (Attempt(ALPHA, "status", 500, 9), Attempt(BETA, "ok", 200, 20))
     await state.mediator.settle(settlement(route=BETA, attempts=tried))
     first, cost, settled = await read_on(state, feed)
-    assert first.data == {**about, "at_us": NOW_US + 200_000}
+    later["entry"] = admitted + 2
+    assert first.data == {**later, "at_us": NOW_US + 200_000}
     assert cost.data == {
         **later,
         "cost_usd_micros": 40,

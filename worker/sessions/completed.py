@@ -6,8 +6,8 @@ an exponent: that standard would send it through a float, and amounts of money w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 from worker.ledger.canonical import MAX_INT
 from worker.ledger.canonical import canonical_string as quote
@@ -19,8 +19,7 @@ MAX_DEPTH = 16
 _MICRO = Decimal("0.000001")
 
 
-@dataclass(frozen=True, slots=True)
-class SessionCompleted:
+class SessionCompleted(NamedTuple):
     """An event of schema version 1. Times are microseconds since 1970; None = not known, or not given.
 
     `metadata` is the canonical text of an object, so that the value as a whole can't change.

@@ -17,6 +17,7 @@ from worker.money import usd_text
 EVENT_TYPE = "session.completed"
 CORRECTION_SUFFIX = "_corrected"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TWO_DIGITS = tuple([f"{number:02d}" for number in range(60)])
 
 
 def rfc3339(at_us: int) -> str:
@@ -27,8 +28,17 @@ def rfc3339(at_us: int) -> str:
 
 @lru_cache(maxsize=64)
 def _second_text(second: int) -> str:
-    """Requests come many to a second, and a calendar is the dear part."""
-    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+    """Requests come many to a second; reported sessions begin and end on any."""
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    day, hour = divmod(hour, 24)
+    return f"{_day_text(day)}T{_TWO_DIGITS[hour]}:{_TWO_DIGITS[minute]}:{_TWO_DIGITS[second]}"
+
+
+@lru_cache(maxsize=64)
+def _day_text(day: int) -> str:
+    """The calendar is the dear part."""
+    return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
 
 
 def event_id(decision_id: str, attempts: int) -> str:
@@ -38,43 +48,48 @@ def event_id(decision_id: str, attempts: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whose session it was; `started_us` since 1970. Empty ids = the client named none."""
+    """Whose session it was; `started_us` since 1970. Empty ids = the client named none: its request is its session."""
 
     tenant: str
     session_id: str
     user_id: str
     started_us: int
+    request_id: str = ""
 
 
 def session_completed(
     session: Session, settlement: Settlement, cost_usd_micros: int, corrects: str | None = None
 ) -> tuple[str, str]:
-    """The event's id and its JSON text. No prompt, no answer, no token of the caller is in it.
+    """The event's id and its text, as `worker.sessions.completed.to_text` writes it.
 
-    Args: corrects: id of the event of this session that told a worst case; a consumer puts this one in its place.
+    No prompt, no answer, no token of the caller is in it. Args: corrects: id of the event of this session that told a
+    worst case; a consumer puts this one in its place.
     """
     ended = rfc3339(session.started_us + settlement.elapsed_us)
     identity = event_id(settlement.decision_id, len(settlement.attempts))
     correction = ""
     if corrects is not None:
         identity += CORRECTION_SUFFIX
-        correction = f',"corrects":{quote(corrects)}'
-    trace = f',"trace_id":{quote(settlement.trace_id)}' if settlement.trace_id else ""
-    cached = ',"cached":true' if settlement.cached else ""
-    intent = f',"intent_at_us":{settlement.intent_at_us}' if settlement.intent_at_us else ""
+        correction = f'"corrects":{quote(corrects)},'
+    trace = f'"trace_id":{quote(settlement.trace_id)},' if settlement.trace_id else ""
+    cached = '"cached":true,' if settlement.cached else ""
+    intent = f'"intent_at_us":{settlement.intent_at_us},' if settlement.intent_at_us else ""
     used = settlement
-    # Put together by hand: one a request, and the amount stays an exact decimal number with no float on the way.
+    named = session.session_id or session.request_id or used.decision_id
+    # Put together by hand: one a request, and the amount stays an exact decimal number with no float on the way. In the
+    # order of the names, so that nothing has to be written anew before it is delivered.
     return identity, (
-        f'{{"event_type":"{EVENT_TYPE}","event_id":{quote(identity)},"timestamp":"{ended}",'
-        f'"session":{{"session_id":{quote(session.session_id or used.decision_id)},"session_type":"api",'
-        f'"start_time":"{rfc3339(session.started_us)}","end_time":"{ended}","duration_ms":{used.elapsed_us // 1_000}}},'
-        f'"user":{{"user_id":{quote(session.user_id or "anonymous")},"organization_id":{quote(session.tenant)}}},'
-        f'"usage":{{"input_tokens":{used.input_tokens},"output_tokens":{used.output_tokens},'
-        f'"total_tokens":{used.input_tokens + used.output_tokens},"model":{quote(used.route)},'
-        f'"estimated_cost_usd":{usd_text(cost_usd_micros)}}},"outcome":{{"status":{quote(used.outcome)}}},'
-        f'"metadata":{{"attempts":[{",".join([_attempt_text(attempt) for attempt in used.attempts])}],'
-        f'"decision_id":{quote(used.decision_id)},"elapsed_us":{used.elapsed_us},'
-        f'"first_byte_us":{used.first_byte_us},"usage_source":{quote(used.usage)}{correction}{trace}{cached}{intent}}}}}'
+        f'{{"event_id":{quote(identity)},"event_type":"{EVENT_TYPE}",'
+        f'"metadata":{{"attempts":[{",".join([_attempt_text(attempt) for attempt in used.attempts])}],{cached}'
+        f'{correction}"decision_id":{quote(used.decision_id)},"elapsed_us":{used.elapsed_us},'
+        f'"first_byte_us":{used.first_byte_us},{intent}{trace}"usage_source":{quote(used.usage)}}},'
+        f'"outcome":{{"status":{quote(used.outcome)}}},"schema_version":1,'
+        f'"session":{{"duration_ms":{used.elapsed_us // 1_000},"end_time":"{ended}","session_id":{quote(named)},'
+        f'"session_type":"api","start_time":"{rfc3339(session.started_us)}"}},"timestamp":"{ended}",'
+        f'"usage":{{"estimated_cost_usd":{usd_text(cost_usd_micros)},"input_tokens":{used.input_tokens},'
+        f'"model":{quote(used.route)},"output_tokens":{used.output_tokens},'
+        f'"total_tokens":{used.input_tokens + used.output_tokens}}},'
+        f'"user":{{"organization_id":{quote(session.tenant)},"user_id":{quote(session.user_id or "anonymous")}}}}}'
     )
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from worker.sessions.destination_options import OptionValue
 from worker.sessions.transforms import Path, Transform
 
 PPM: Final = 1_000_000
@@ -105,13 +106,14 @@ class Share:
 class Destination:
     """Where events go: who runs it, what is taken out whatever the rule says, how long they are kept (None = for good).
 
-    `transforms` are applied after the rule's own.
+    `transforms` are applied after the rule's own. `options`: what worker/sessions/destination_options.py knows of it.
     """
 
     name: str
     party: str
     transforms: tuple[Transform, ...] = ()
     retention_days: int | None = None
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ def _delivery(destination: Destination, rule: Rule) -> Delivery:
 
 def is_sampled(event_id: str, sample_ppm: int) -> bool:
     """Whether the event is among the `sample_ppm` of a million that are taken."""
+    if sample_ppm >= PPM:
+        return True  # as the digest would say of every event
     digest = hashlib.sha256(b"harpoon.sample.v1\0" + event_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") * PPM >> 64 < sample_ppm
 

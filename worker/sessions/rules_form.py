@@ -2,7 +2,7 @@
 
     version: 1
     destinations:
-      <name>: {party, retention_days, transform}
+      <name>: {party, retention_days, transform, and the options of worker/sessions/destination_options.py}
     parties:
       <name>: {shares_with: [{party, transform}]}
     rules:
@@ -23,6 +23,16 @@ from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 from worker.errors import SettingsError
+from worker.sessions.destination_options import (
+    COMMON,
+    TYPES,
+    Option,
+    OptionValue,
+    Type,
+    WrongOption,
+    problem_of,
+    type_of,
+)
 from worker.sessions.fields import GROUPS, PATHS
 from worker.sessions.rules import PPM, Condition, Destination, Exists, In, Prefix, Range, Routes, Rule, Scalar, Share
 from worker.sessions.transforms import MAX_PATH, Drop, Keep, Path, Redact, Rename, Transform, starts_with
@@ -148,13 +158,28 @@ class _Form:
                 waiting.extend(one)
 
     def destination(self, name: str, value: object, where: Where) -> Destination:
-        members = self.section({} if value is None else value, where, _DESTINATION)
+        given = {} if value is None else value
+        kind = TYPES.get(type_of(name, given.get("type")), Type({})) if isinstance(given, Mapping) else Type({})
+        known = {**COMMON, **kind.options}
+        members = self.section(given, where, (*_DESTINATION, *known), kind.needed)
+        options = {key: self.option(known[key], members[key], (*where, key)) for key in known if key in members}
+        wrong = problem_of(name, options)
+        if wrong is not None:
+            self.complain((*where, wrong[0]), wrong[1])
         return Destination(
             name,
             self.text(members.get("party", name), (*where, "party"), name),
             self.transforms(members.get("transform", []), (*where, "transform")),
             self.days(members.get("retention_days"), (*where, "retention_days")),
+            options,
         )
+
+    def option(self, option: Option, value: object, where: Where) -> OptionValue:
+        try:
+            return option.read(value)
+        except WrongOption as wrong:
+            self.complain(where, str(wrong))
+            return ""
 
     def shares(self, value: object, where: Where) -> tuple[Share, ...]:
         members = self.section(value, where, ("shares_with",), ("shares_with",))

@@ -5,7 +5,12 @@ A migration that has shipped never changes; a new one is appended. Times are mic
 
 from __future__ import annotations
 
+from typing import Final
+
 from worker.ports import Sql
+
+#: Most ids that one row of `delivery` spans.
+MAX_DELIVERY: Final = 1_000
 
 SPOOL_MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -16,21 +21,31 @@ SPOOL_MIGRATIONS: tuple[tuple[str, ...], ...] = (
             captured_us INTEGER NOT NULL, key TEXT NOT NULL, source TEXT NOT NULL, event TEXT NOT NULL
         )""",
         "CREATE UNIQUE INDEX event_once ON event (tenant, event_id)",
+        # Each entry ends with the id: a tenant's newest events, and how many come after one, without reading any text.
+        "CREATE INDEX event_of_tenant ON event (tenant)",
+        # captured: in the ten seconds that are number `slot` since 1970; slot 0: ever, whatever was dropped since.
+        """CREATE TABLE tally (
+            tenant TEXT NOT NULL, slot INTEGER NOT NULL, captured INTEGER NOT NULL, PRIMARY KEY (tenant, slot)
+        ) WITHOUT ROWID""",
         # position: every event up to it is delivered, skipped by the routes, parked or dead. While `holder` holds the
-        # cursor, until held_until_us, nobody else delivers there. failures: in a row, of the destination as a whole;
-        # retry_us: it is left alone until then.
+        # cursor, until held_until_us, nobody else delivers there. failures: in a row, of different keys, the last of
+        # them failing_key; retry_us: it is left alone until then. off: why nothing is delivered, "" = it is. began: the
+        # events ever captured less those that this destination is about.
         """CREATE TABLE destination (
             name TEXT PRIMARY KEY, position INTEGER NOT NULL, holder TEXT NOT NULL, held_until_us INTEGER NOT NULL,
-            failures INTEGER NOT NULL, retry_us INTEGER NOT NULL, delivered INTEGER NOT NULL,
-            skipped INTEGER NOT NULL, delivered_us INTEGER, failed_us INTEGER, reason TEXT NOT NULL
+            failures INTEGER NOT NULL, failing_key TEXT NOT NULL, retry_us INTEGER NOT NULL, delivered INTEGER NOT NULL,
+            skipped INTEGER NOT NULL, delivered_us INTEGER, failed_us INTEGER, reason TEXT NOT NULL,
+            off TEXT NOT NULL, began INTEGER NOT NULL
         ) WITHOUT ROWID""",
-        # An event that its destination failed on, and those of its key behind it: a row only for the exception.
+        # An event that its destination failed on, and those of its key behind it: a row only for the exception. due_us:
+        # 2^53-1 for those behind, until they are the first of their key.
         """CREATE TABLE parked (
             destination TEXT NOT NULL, id INTEGER NOT NULL, key TEXT NOT NULL, failures INTEGER NOT NULL,
             due_us INTEGER NOT NULL, reason TEXT NOT NULL,
             PRIMARY KEY (destination, id)
         ) WITHOUT ROWID""",
         "CREATE INDEX parked_key ON parked (destination, key, id)",
+        "CREATE INDEX parked_due ON parked (destination, due_us, id)",
         """CREATE TABLE dead_letter (
             destination TEXT NOT NULL, id INTEGER NOT NULL, failures INTEGER NOT NULL, reason TEXT NOT NULL,
             at_us INTEGER NOT NULL,
@@ -43,6 +58,12 @@ SPOOL_MIGRATIONS: tuple[tuple[str, ...], ...] = (
             skipped TEXT NOT NULL,
             PRIMARY KEY (destination, first_id)
         ) WITHOUT ROWID""",
+    ),
+    (
+        # One row. spool: a name that no other spool has; position: the reported events up to it are in their tenants'
+        # ledgers, NULL = nobody has begun to bring them there.
+        "CREATE TABLE ledgering (spool TEXT NOT NULL, position INTEGER)",
+        "INSERT INTO ledgering (spool, position) SELECT lower(hex(randomblob(8))), NULL",
     ),
 )
 

@@ -30,6 +30,7 @@ _MASKS = (
     (re.compile(r"\d+\.\d\d s, first words after \d+\.\d\d s"), "seconds#"),
     (re.compile(r"\b\d+(?:\.\d+)? ms\b"), "ms#"),
     (re.compile(r"(\$[\d.]+ +)(?:\d+|-)( +(?:simple|moderate|complex) )"), r"\1ms#\2"),
+    (re.compile(r"(events_captured_last_minute|average_latency_ms) +\S+"), r"\1 count#"),
     (re.compile(r" +"), " "),
 )
 

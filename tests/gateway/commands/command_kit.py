@@ -6,7 +6,7 @@ import subprocess
 
 from typer.testing import CliRunner, Result
 
-from gateway.cli import cli
+from gateway.command_group import cli
 from tests.serving import HARPOON, environment
 
 RUN_S = 60

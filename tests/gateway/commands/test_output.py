@@ -124,9 +124,10 @@ def test_a_users_mistake_has_a_trace_only_where_it_is_asked_for() -> None:
 @pytest.mark.parametrize("module", ["uvicorn", "starlette", "httpx", "yaml", "rich"])
 def test_a_batch_starts_without_what_it_does_not_need(module: str) -> None:
     program = (
-        "import sys\nfrom typer.testing import CliRunner\nimport gateway.cli\nfor name in list(sys.modules):\n"
+        "import sys\nfrom typer.testing import CliRunner\nimport gateway.command_group as group\n"
+        "for name in list(sys.modules):\n"
         "    if name.split('.')[0] == sys.argv[1]: del sys.modules[name]\n"
-        "CliRunner().invoke(gateway.cli.cli, ['covenant', '--jsonl'], input='{\"text\":\"under $2\"}')\n"
+        "CliRunner().invoke(group.cli, ['covenant', '--jsonl'], input='{\"text\":\"under $2\"}')\n"
         "print(sys.argv[1] in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program, module], capture_output=True, text=True, timeout=RUN_S)

@@ -56,7 +56,7 @@ class StandingClock:
 
 
 def context(tenant: str = "acme") -> CaptureContext:
-    return CaptureContext(tenant, CountingIds(), StandingClock())  # type: ignore[arg-type]
+    return CaptureContext(tenant, CountingIds(), StandingClock())
 
 
 def captured(plain: object) -> SessionCompleted:

@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.adapters.host import SystemClock, SystemIds
 from tests.worker.decision_kit import ALPHA, NOW_US, SECOND_US, World, config, facts, hasher, settlement, world
 from worker.admission import Attempt
+from worker.sessions.completed import to_text
 from worker.sessions.event import Session, event_id, rfc3339, session_completed
+from worker.sessions.reading import CaptureContext, read_event
 
 DECISION = f"{1:032x}"
 
@@ -37,6 +40,7 @@ async def test_the_event_of_a_settled_session(state: World) -> None:
     assert event == {
         "event_type": "session.completed",
         "event_id": f"evt_{DECISION}_1",
+        "schema_version": 1,
         "timestamp": "2026-01-01T00:00:01.000000Z",
         "session": {
             "session_id": "chat-7",
@@ -66,7 +70,7 @@ async def test_the_event_of_a_settled_session(state: World) -> None:
 
 async def test_a_client_that_names_nobody_is_anonymous(state: World) -> None:
     event = await emitted(state)
-    assert event["session"]["session_id"] == f"dec_{DECISION}"
+    assert event["session"]["session_id"] == f"req_{DECISION}"
     assert event["user"] == {"user_id": "anonymous", "organization_id": "acme"}
 
 
@@ -117,6 +121,22 @@ def test_the_amount_is_an_exact_decimal_number(cost: int, session_id: str, user_
     assert event["usage"]["estimated_cost_usd"] * 1_000_000 == cost
     assert event["session"]["duration_ms"] == elapsed_us // 1_000
     assert event["timestamp"] == event["session"]["end_time"] >= event["session"]["start_time"]
+
+
+@given(
+    st.sampled_from(["reported", "counted", "none", "unknown"]),
+    st.booleans(),
+    st.sampled_from(["", "0af7651916cd43dd8448eb211c80319c"]),
+    st.integers(0, 2**53 - 1),
+    st.none() | st.just("evt_1_1"),
+)
+def test_the_text_is_the_one_that_every_event_has(
+    usage: str, cached: bool, trace_id: str, intent_at_us: int, corrects: str | None
+) -> None:
+    told = settlement(usage=usage, cached=cached, trace_id=trace_id, intent_at_us=intent_at_us)
+    _, text = session_completed(Session("acme", "s", "", NOW_US), told, 1_234_567, corrects)
+    context = CaptureContext("acme", SystemIds(), SystemClock())
+    assert to_text(read_event(json.loads(text), context)) == text
 
 
 def test_the_id_is_of_the_decision_and_its_attempts() -> None:

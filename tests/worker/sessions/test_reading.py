@@ -48,7 +48,7 @@ def test_a_full_event_keeps_what_it_says() -> None:
 def test_the_short_form_with_a_word_for_an_outcome() -> None:
     now = rfc3339(NOW_US)
     assert json.loads(text_of(SHORT)) == {
-        "event_id": f"evt_{1:032x}",
+        "event_id": f"evt_{NOW_US:014x}{1:018x}",
         "event_type": "session.completed",
         "metadata": {
             "assumed_fields": [
@@ -128,7 +128,7 @@ def test_what_our_own_sessions_emit_is_taken(corrects: str | None) -> None:
     assert event.event_id == identity
     assert identity.endswith(CORRECTION_SUFFIX) == (corrects is not None)
     assert event.cost_usd_micros() == 1_230_000
-    assert json.loads(to_text(event)) == json.loads(text) | {"schema_version": 1}
+    assert to_text(event) == text  # so that it is delivered as it was settled
 
 
 def test_without_fractions_the_text_is_rfc_8785() -> None:

@@ -13,7 +13,13 @@ from typing import Any, ClassVar
 import js
 from workers import WorkerEntrypoint
 
-import worker.covenant.steps  # noqa: F401  # so that the snapshot an isolate starts from holds its tables
+# What is imported only when it is needed, so that the snapshot that an isolate starts from holds it ready.
+import worker.api.openapi.document
+import worker.canon.desk
+import worker.covenant.steps
+import worker.guard.contacts
+import worker.guard.credentials
+import worker.guard.numbers  # noqa: F401
 from wasm_classifier.correction import Correction
 from worker.access_settings import names_in_catalogue
 from worker.app import Application, create_app
@@ -27,16 +33,20 @@ from worker.edge.kernel_module import KernelScorer
 from worker.edge.log import RequestConsole, set_up_logging
 from worker.edge.mediation import ObjectMediator, RemoteMediator
 from worker.edge.mediator_agent import MediatorObject, ObjectHost, TextMediator
+from worker.edge.pages import page_of
+from worker.edge.remote_spool import RemoteSpool, has_sessions
+from worker.edge.session_spool import ObjectSpool, SessionObject, build_spool
 from worker.edge.webcrypto_signer import WebCryptoSigner
 from worker.errors import StateError
 from worker.mediator import Mediator
 from worker.metrics import Metrics
 from worker.ports import Scorer
 from worker.services import Services
+from worker.sessions.relay import Outboxes
 from worker.settings_table import SETTINGS
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
 
-__all__ = ["Default", "MediatorAgent"]
+__all__ = ["Default", "MediatorAgent", "SessionSpool"]
 
 #: Each look of a live feed is a subrequest, of which a request may have as few as 1,000
 #: (https://developers.cloudflare.com/workers/platform/limits/#subrequests): looking this often, for 400 s.
@@ -97,6 +107,8 @@ async def build_services(env: Any) -> Services:
         admin_digest=configuration.admin_digest,
         guard=configuration.guard,
         signer=signer,
+        sessions=configuration.sessions,
+        spool=RemoteSpool(env, configuration.sessions.partitions) if has_sessions(env) else None,
         cache=replace(cache, max_entry_bytes=min(cache.max_entry_bytes, MOST_CACHE_ENTRY_BYTES)),
         limits=replace(
             configuration.limits,
@@ -120,6 +132,9 @@ class Default(WorkerEntrypoint):
 
     async def fetch(self, request: Any) -> Any:
         """Answer one request."""
+        page = await page_of(request.js_object, self.env)
+        if page is not None:
+            return page
         services, app = Default._services, Default._app
         if services is None or app is None:
             built = await build_services(self.env)
@@ -139,5 +154,19 @@ class MediatorAgent(MediatorObject):
         await host.hasher.load()
         configuration = configuration_of(host.env)
         answers = configuration.answers(host.clock, MOST_CACHE_BYTES)
-        mediator = Mediator(host.database, host.hasher, configuration.mediator_config(host.hasher), answers)
-        return ObjectMediator(mediator, host.clock, host.set_alarm)
+        has_spool, config = has_sessions(host.env), configuration.mediator_config(host.hasher)
+        mediator = Mediator(host.database, host.hasher, config, answers, has_spool=has_spool)
+        if not has_spool:
+            return ObjectMediator(mediator, host.clock, host.set_alarm)
+        outboxes = Outboxes(mediator, RemoteSpool(host.env, configuration.sessions.partitions), host.clock)
+        return ObjectMediator(mediator, host.clock, host.set_alarm, outboxes.push_all)
+
+
+class SessionSpool(SessionObject):
+    """One partition of the spool."""
+
+    @staticmethod
+    async def build(host: ObjectHost) -> ObjectSpool:
+        """Open the partition, and deliver what it holds."""
+        set_up_logging(host.env)
+        return await build_spool(host, configuration_of(host.env).sessions, RemoteMediator(host.env))

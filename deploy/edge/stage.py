@@ -5,12 +5,16 @@ tests too; pointing it at worker/ would upload `worker.x` as `x`. So the edge pa
 generated folder with the entry module at its top. Files that didn't change keep their time stamp, and files that are
 gone from the source are removed, so that a watching wrangler reloads only for a reason.
 
+The pages, which are static assets and no modules, go into a folder beside it, with a `_headers` file that gives them
+the headers the gateway gives them.
+
 Usage: stage.py [--entry FILE] [--add FILE]... [--out FOLDER]
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +23,8 @@ PACKAGES = ("worker", "wasm_classifier")
 SUFFIXES = (".py", ".wasm", ".bin")
 ENTRY = ROOT / "worker" / "entry.py"
 TRAINING_ONLY = ("train.py",)
+#: Of what wrangler calls so (https://developers.cloudflare.com/workers/static-assets/headers/).
+HEADERS_FILE = "_headers"
 
 
 def plan(root: Path, entry: Path, added: Sequence[Path] = ()) -> dict[str, Path]:
@@ -32,7 +38,17 @@ def plan(root: Path, entry: Path, added: Sequence[Path] = ()) -> dict[str, Path]
     return staged
 
 
-def stage(staged: Mapping[str, Path], out: Path) -> None:
+def plan_pages(root: Path) -> dict[str, Path | bytes]:
+    """Return the source of every static asset, and the text of the file with their headers."""
+    sys.path.insert(0, str(ROOT))
+    from gateway.page_files import HEADERS, HOME, HOME_VARIES_BY, page_files
+
+    files = page_files(root / "presentation", root / "wasm_classifier" / "kernel.wasm")
+    headers = ["/*", *(f"  {name}: {value}" for name, value in HEADERS.items()), HOME, f"  vary: {HOME_VARIES_BY}", ""]
+    return {HEADERS_FILE: "\n".join(headers).encode()} | {path[1:]: file for path, file in files.items()}
+
+
+def stage(staged: Mapping[str, Path | bytes], out: Path) -> None:
     """Make `out` hold exactly the planned files."""
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(out.rglob("*"), reverse=True):
@@ -43,7 +59,7 @@ def stage(staged: Mapping[str, Path], out: Path) -> None:
             path.unlink()
     for name, source in staged.items():
         target = out / name
-        content = source.read_bytes()
+        content = source if isinstance(source, bytes) else source.read_bytes()
         if not target.is_file() or target.read_bytes() != content:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
@@ -52,12 +68,20 @@ def stage(staged: Mapping[str, Path], out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Stage the Worker's files for wrangler.")
     parser.add_argument("--entry", type=Path, default=ENTRY, help="module that becomes entry.py")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "edge", help="folder to fill")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "build" / "edge",
+        help="folder to fill; the pages go to the one beside it that is called the same with -pages",
+    )
     parser.add_argument("--add", type=Path, action="append", default=[], help="further module to put beside it")
     options = parser.parse_args()
     staged = plan(ROOT, options.entry.resolve(), options.add)
-    stage(staged, options.out.resolve())
-    print(f"staged {len(staged)} files into {options.out}")
+    out = options.out.resolve()
+    stage(staged, out)
+    pages = plan_pages(ROOT)
+    stage(pages, out.with_name(f"{out.name}-pages"))
+    print(f"staged {len(staged)} files into {options.out}, {len(pages)} of the pages beside it")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 from product_entry import Default as Product
 from product_entry import MediatorAgent as ProductAgent
+from product_entry import SessionSpool
 from workers import Response
 
 from worker.edge.bindings import MediatorStub
 from worker.edge.durable_database import DurableDatabase
 from worker.edge.mediator_agent import ObjectHost, TextMediator
 
-__all__ = ["Default", "MediatorAgent"]
+__all__ = ["Default", "MediatorAgent", "SessionSpool"]
 
 T = TypeVar("T")
 AUDIT_PATH = "/audit/"

@@ -54,6 +54,7 @@ class EdgeWorker:
         added: further modules that the entry imports; they are put beside it.
         label: names the staging folder build/edge-<label>.
         variables: vars and secrets of the Worker.
+        queue: whether a queue is bound as SESSIONS_QUEUE, whose consumer is the Worker itself.
         ready_path: a GET of it answers below 500 once the Worker runs.
     """
 
@@ -64,6 +65,7 @@ class EdgeWorker:
         added: Sequence[Path] = (),
         label: str = "test",
         variables: Mapping[str, str] | None = None,
+        queue: bool = False,
         ready_path: str = "/health",
     ) -> None:
         self.tools = setup_edge.ensure()
@@ -72,6 +74,7 @@ class EdgeWorker:
         self._entry = entry
         self._added = tuple(added)
         self._variables = dict(variables or {})
+        self._queue = queue
         self._ready_path = ready_path
         self._folder = ROOT / "build" / f"edge-{label}"
         self.state = Path(tempfile.mkdtemp(prefix="harpoon-edge-"))
@@ -152,6 +155,11 @@ class EdgeWorker:
         config = tomllib.loads((ROOT / "wrangler.toml").read_text())
         del config["build"]
         config["main"] = "src/entry.py"
+        config["assets"]["directory"] = "src-pages"
+        if self._queue:
+            producer = {"queue": "harpoon-sessions", "binding": "SESSIONS_QUEUE"}
+            consumer = {"queue": "harpoon-sessions", "max_batch_timeout": 0}
+            config["queues"] = {"producers": [producer], "consumers": [consumer]}
         config["compatibility_flags"] += self.tools.local_flags
         (self._folder / "wrangler.json").write_text(json.dumps(config, indent=1))
         link = self._folder / "python_modules"

@@ -17,6 +17,7 @@ TESTS = Path(__file__).resolve().parents[1]
 #: What proof_entry.py imports besides the product.
 PROOF_MODULES = (
     TESTS / "contracts" / "database_contract.py",
+    TESTS / "contracts" / "spool_contract.py",
     TESTS / "edge" / "kernel_routes.py",
     TESTS / "edge" / "decide_routes.py",
     TESTS / "edge" / "pool_routes.py",

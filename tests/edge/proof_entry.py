@@ -11,6 +11,7 @@ from typing import Any
 
 import database_contract
 import httpx
+import spool_contract
 from decide_routes import DECIDE_ROUTES
 from kernel_routes import KERNEL_ROUTES
 from pool_routes import POOL_ROUTES
@@ -26,7 +27,7 @@ from worker.edge.fetch_transport import FetchTransport
 from worker.edge.mediator_agent import MediatorObject, ObjectHost
 from worker.errors import StateError
 
-__all__ = ["Default", "MediatorAgent"]
+__all__ = ["Default", "MediatorAgent", "SessionSpool"]
 
 MAX_BODY_BYTES = 100_000
 # Cloudflare compresses text of most other types for a client that accepts it, and a compressor holds small chunks back.
@@ -90,9 +91,10 @@ class ProofMediator:
 
 
 async def try_case(host: ObjectHost, name: str) -> str:
-    """Run one case of the Database contract; empty when it is kept, else the traceback."""
+    """Run one case of the contracts of Database and spool; empty when it is kept, else the traceback."""
     try:
-        await getattr(database_contract, name)(host.database)
+        found = getattr(database_contract, name, None) or getattr(spool_contract, name)
+        await found(host.database)
     except Exception:
         return traceback.format_exc()
     return ""
@@ -229,6 +231,10 @@ class MediatorAgent(MediatorObject):
     @staticmethod
     async def build(host: ObjectHost) -> ProofMediator:
         return await ProofMediator(host).prepare()
+
+
+class SessionSpool(MediatorAgent):
+    """Only because wrangler.toml binds a class of this name."""
 
 
 class Default(WorkerEntrypoint):

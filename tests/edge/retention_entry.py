@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from product_entry import Default, configuration_of
+from product_entry import Default, SessionSpool, configuration_of
 from product_entry import MediatorAgent as ProductAgent
 
 from worker.edge.mediation import ObjectMediator
@@ -12,7 +12,7 @@ from worker.edge.mediator_agent import ObjectHost, TextMediator
 from worker.ledger_settings import Retention
 from worker.mediator import Mediator
 
-__all__ = ["Default", "MediatorAgent"]
+__all__ = ["Default", "MediatorAgent", "SessionSpool"]
 
 #: Longer than a request of three seconds, and its grace, are held: their alarm finds nothing to drop yet.
 KEEP_US = 8_000_000

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contracts import database_contract
+from tests.contracts import database_contract, spool_contract
 from tests.edge.harness import EdgeWorker
 from tests.edge.held_upstream import HEAD, held_upstream
 
@@ -323,6 +323,11 @@ async def test_an_upstream_that_never_answers_is_given_up_and_hung_up_on(proof_w
 
 @pytest.mark.parametrize("case", [case.__name__ for case in database_contract.CASES])
 async def test_the_object_keeps_the_database_contract(proof_worker: EdgeWorker, case: str) -> None:
+    assert await tell(proof_worker, case, tenant=case) == ""
+
+
+@pytest.mark.parametrize("case", [case.__name__ for case in spool_contract.CASES])
+async def test_the_spool_does_there_what_it_does_here(proof_worker: EdgeWorker, case: str) -> None:
     assert await tell(proof_worker, case, tenant=case) == ""
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.page_files import HEADERS, page_files
+from gateway.pages import KERNEL, PRESENTATION
 from tests.edge.harness import setup_edge
 from tests.kernel_build import built_kernel
 
@@ -45,6 +47,16 @@ def test_staging_again_changes_only_what_differs(tmp_path: Path) -> None:
     after = {name: (tmp_path / name).stat().st_mtime_ns for name in staged_names(tmp_path)}
     assert after.keys() == before.keys()
     assert {name for name in before if before[name] != after[name]} == {"worker/ports.py"}
+
+
+def test_the_pages_are_staged_beside_with_the_gateway_s_headers(tmp_path: Path) -> None:
+    stage(tmp_path / "src")
+    pages = tmp_path / "src-pages"
+    assert {f"/{name}" for name in staged_names(pages)} == {*page_files(PRESENTATION, KERNEL), "/_headers"}
+    assert (pages / "index.html").read_bytes() == (PRESENTATION / "index.html").read_bytes()
+    first, *lines = (pages / "_headers").read_text("utf-8").splitlines()
+    assert first == "/*"
+    assert {f"  {name}: {value}" for name, value in HEADERS.items()} <= set(lines)
 
 
 def test_another_entry_takes_the_place_of_the_product_s(tmp_path: Path) -> None:
@@ -125,6 +137,8 @@ def test_the_deployed_configuration_uploads_the_staged_files(tmp_path: Path) -> 
     done = publish(tmp_path, "--dry-run", "--outdir", str(tmp_path / "out"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "env.MEDIATOR (MediatorAgent)" in done.stdout
+    assert "env.SESSIONS (SessionSpool)" in done.stdout
+    assert "env.ASSETS" in done.stdout
     assert "--var GATEWAY_URL:https://" in done.stderr
     names = staged_names(tmp_path / "out") - {"README.md"}
     assert {"entry.py", "worker/edge/asgi.py", "python_modules/workers/__init__.py"} <= names

@@ -86,6 +86,9 @@ class MediatorStub:
     async def ledger(self, json_text: str) -> str:
         return await self._call("ledger", json_text)
 
+    async def sessions(self, json_text: str) -> str:
+        return await self._call("sessions", json_text)
+
     async def _call(self, method: str, json_text: str) -> str:
         try:
             answer = await getattr(self._stub, method)(json_text)

@@ -8,6 +8,7 @@ callers.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -38,23 +39,40 @@ from worker.canon.order import order_from_json as canon_order_from_json
 from worker.canon.order import order_to_json as canon_order_to_json
 from worker.covenant_store import Draft, draft_from_json, draft_to_json
 from worker.edge.bindings import MediatorStub
+from worker.edge.built_object import Waking, backoff_after
+from worker.errors import StateError
 from worker.mediator import Mediator
 from worker.ports import Clock
 from worker.tenants.administration import MAKING, NO_TENANT, Order, order_from_json, order_to_json
 from worker.tenants.standing import UNKNOWN
 
+#: How long a settlement waits for company on its way into the spool.
+GATHER_US = 50_000
+RETAIN_AGAIN_US = 1_000_000
+_log = logging.getLogger("harpoon.sessions")
 #: The object that knows which tenants were made by administration; no tenant's name has such a character.
 INDEX_OBJECT = "_tenants"
 
 
 class ObjectMediator:
-    """One tenant's mediator inside its object; `set_alarm` takes microseconds since 1970."""
+    """One tenant's mediator inside its object.
 
-    def __init__(self, mediator: Mediator, clock: Clock, set_alarm: Callable[[int], Awaitable[None]]) -> None:
+    Args: set_alarm: takes microseconds since 1970. outbox: brings what the tenant's log has completed into the spool
+    (StateError: not now), None = there is no spool.
+    """
+
+    def __init__(
+        self,
+        mediator: Mediator,
+        clock: Clock,
+        set_alarm: Callable[[int], Awaitable[None]],
+        outbox: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._mediator = mediator
         self._clock = clock
-        self._set_alarm = set_alarm
-        self._alarm_us = 0
+        self._waking = Waking(set_alarm)
+        self._outbox = outbox
+        self._failures = 0
         self._is_open = False
 
     async def open(self) -> None:
@@ -62,6 +80,9 @@ class ObjectMediator:
         if not self._is_open:
             await self._mediator.open()
             self._is_open = True
+            if self._outbox is not None:
+                # What an earlier life of the object has left, and an alarm it had set for it.
+                await self._waking.at(self._clock.now_us() + GATHER_US)
 
     async def _is_there(self) -> bool:
         """Whether the object holds a tenant's state: what an unknown caller says must not make any."""
@@ -78,7 +99,7 @@ class ObjectMediator:
         admission = await self._mediator.admit(facts)
         if admission.refusal is None:
             limit_us = admission.time_limit_us or facts.time_limit_us
-            await self._wake_at(facts.at_us + limit_us + ORPHAN_GRACE_US)
+            await self._waking.at(facts.at_us + limit_us + ORPHAN_GRACE_US + 1_000)
         return to_json(admission)
 
     async def advance(self, json_text: str) -> str:
@@ -87,7 +108,10 @@ class ObjectMediator:
 
     async def settle(self, json_text: str) -> str:
         await self.open()
-        return to_json(await self._mediator.settle(settlement_from_json(json_text)))
+        settled = await self._mediator.settle(settlement_from_json(json_text))
+        if self._outbox is not None:
+            await self._waking.at(self._clock.now_us() + GATHER_US)
+        return to_json(settled)
 
     async def awaited(self, json_text: str) -> str:
         return kept_to_json(await self._mediator.awaited(awaited_from_json(json_text)))
@@ -146,29 +170,40 @@ class ObjectMediator:
         await self.open()
         return json.dumps(await self._mediator.ledger(**json.loads(json_text)))
 
+    async def sessions(self, json_text: str) -> str:
+        await self.open()
+        return json.dumps(await self._mediator.sessions(**json.loads(json_text)))
+
     async def canon(self, json_text: str) -> str:
         await self.open()
         return json.dumps(await self._mediator.canon(canon_order_from_json(json_text)))
 
     async def alarm(self) -> None:
-        """Settle what has expired, and come back for what will."""
-        await self.open()
-        self._alarm_us = 0
-        await self._mediator.sweep(self._clock.now_us())
-        await self._mediator.retain(self._clock.now_us())
-        # A tenant that asks no more is not forgotten: its evidence is dropped in time, too.
-        due = (await self._mediator.next_expiry_us(), await self._mediator.next_drop_us())
-        wakings = [at_us for at_us in due if at_us is not None]
-        if wakings:
-            await self._wake_at(min(wakings))
+        """Settle what has expired, bring what was completed into the spool, and come back for what will be."""
+        await self._waking.run(self._awake)
 
-    async def _wake_at(self, expiry_us: int) -> None:
-        """See that an alarm comes no later than just after `expiry_us`; an object has one, so the earliest counts."""
-        wake_us = expiry_us + 1_000
-        if self._clock.now_us() < self._alarm_us <= wake_us:
-            return
-        await self._set_alarm(wake_us)
-        self._alarm_us = wake_us
+    async def _awake(self) -> None:
+        await self.open()
+        await self._mediator.sweep(self._clock.now_us())
+        if self._outbox is not None:
+            await self._push(self._outbox)
+        await self._mediator.retain(self._clock.now_us())
+        expiry_us, drop_us = await self._mediator.next_expiry_us(), await self._mediator.next_drop_us()
+        if expiry_us is not None:
+            await self._waking.at(expiry_us + 1_000)
+        if drop_us is not None:
+            # A tenant that asks no more is not forgotten: its evidence is dropped in time, too. What is due already
+            # waits for the spool.
+            await self._waking.at(max(drop_us + 1_000, self._clock.now_us() + RETAIN_AGAIN_US))
+
+    async def _push(self, outbox: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await outbox()
+            self._failures = 0
+        except StateError as problem:
+            _log.error("completed sessions can't be brought to the spool now, will try again: %s", problem)
+            await self._waking.at(backoff_after(self._clock, self._failures))
+            self._failures += 1
 
 
 class RemoteMediator:
@@ -255,6 +290,11 @@ class RemoteMediator:
     async def ledger(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]:
         asked = json.dumps({"tenant": tenant, "act": act, "given": given})
         found: dict[str, Any] = json.loads(await MediatorStub(self._env, tenant).ledger(asked))
+        return found
+
+    async def sessions(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]:
+        asked = json.dumps({"tenant": tenant, "act": act, "given": given})
+        found: dict[str, Any] = json.loads(await MediatorStub(self._env, tenant).sessions(asked))
         return found
 
     async def canon(self, order: CanonOrder) -> dict[str, Any]:

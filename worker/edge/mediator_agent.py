@@ -7,16 +7,11 @@ runtime keeps the object in memory, so everything that must last goes through th
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from workers import DurableObject
+from worker.edge.built_object import BuiltObject, ObjectHost
 
-from worker.edge.bindings import raw_storage
-from worker.edge.durable_database import DurableDatabase
-from worker.edge.host import EdgeClock, EdgeHasher, EdgeIds
+__all__ = ["MediatorObject", "ObjectHost", "TextMediator"]
 
 
 class TextMediator(Protocol):
@@ -56,36 +51,18 @@ class TextMediator(Protocol):
 
     async def ledger(self, json_text: str) -> str: ...
 
+    async def sessions(self, json_text: str) -> str: ...
+
     async def alarm(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectHost:
-    """What an object offers to its mediator.
-
-    `name` is the tenant's name; `set_alarm` takes UTC microseconds since 1970 and replaces an earlier alarm.
-    """
-
-    name: str
-    env: Any
-    database: DurableDatabase
-    clock: EdgeClock
-    ids: EdgeIds
-    hasher: EdgeHasher
-    set_alarm: Callable[[int], Awaitable[None]]
-
-
-class MediatorObject(DurableObject):
+class MediatorObject(BuiltObject):
     """Base of `MediatorAgent`: a subclass in the entry module sets `build`."""
 
     @staticmethod
     async def build(host: ObjectHost) -> TextMediator:
         """Make the mediator of one object; called before its first call, and again if it failed."""
         raise NotImplementedError("the entry module's MediatorAgent sets `build`")
-
-    def __init__(self, ctx: Any, env: Any) -> None:
-        super().__init__(ctx, env)
-        self._building: asyncio.Future[TextMediator] | None = None
 
     async def admit(self, json_text: str) -> str:
         return await (await self._ready()).admit(json_text)
@@ -138,34 +115,5 @@ class MediatorObject(DurableObject):
     async def ledger(self, json_text: str) -> str:
         return await (await self._ready()).ledger(json_text)
 
-    async def alarm(self, _info: Any = None) -> None:
-        await (await self._ready()).alarm()
-
-    async def _ready(self) -> TextMediator:
-        # Calls that come while the first one builds wait for the same mediator: an object is one I/O context.
-        if self._building is None:
-            self._building = asyncio.ensure_future(type(self).build(self._host()))
-        building = self._building
-        try:
-            return await asyncio.shield(building)
-        except BaseException:
-            if self._building is building and building.done():
-                self._building = None
-            raise
-
-    def _host(self) -> ObjectHost:
-        storage = raw_storage(self.ctx)
-
-        async def set_alarm(at_us: int) -> None:
-            await storage.setAlarm(-(-at_us // 1000))
-
-        name = getattr(self.ctx.id, "name", None)
-        return ObjectHost(
-            name=name if isinstance(name, str) else "",
-            env=self.env,
-            database=DurableDatabase(storage),
-            clock=EdgeClock(),
-            ids=EdgeIds(),
-            hasher=EdgeHasher(),
-            set_alarm=set_alarm,
-        )
+    async def sessions(self, json_text: str) -> str:
+        return await (await self._ready()).sessions(json_text)

@@ -1,22 +1,20 @@
-"""The `harpoon` command: assembles the commands, and sees to it that whatever goes wrong is said in a sentence.
+"""Where the `harpoon` command begins: whatever goes wrong is said in a sentence.
 
-A command's file is read only when it is called or listed, and imports what is heavy only when it runs.
+gateway/command_group.py reads the command line with Typer. `harpoon serve` with nothing but options and their values
+goes without it: Typer and pydantic, on which it stands, would be a fifth of a start.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-import traceback
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any
-
-import typer
-from typer.core import TyperGroup
+from typing import NamedTuple
 
 from gateway.failure import CommandFailed
-from gateway.output import complain, write_line
+from gateway.output import complain
 
 #: In the order of the help: the file `gateway/commands/<name>.py` has the command as `<name>_cli`.
 COMMANDS = (
@@ -39,109 +37,69 @@ COMMANDS = (
     "probe",
     "learn",
     "ledger",
+    "sessions",
     "tenants",
     "keys",
     "config",
     "settings",
     "catalogue",
 )
-#: What a fault of ours ends with (sysexits: EX_SOFTWARE), and a reader that left (128 + SIGPIPE).
-FAULT, READER_LEFT = 70, 141
+#: What a fault of ours ends with (sysexits: EX_SOFTWARE), a reader that left (128 + SIGPIPE), Ctrl-C (128 + SIGINT).
+FAULT, READER_LEFT, INTERRUPTED = 70, 141, 130
 DEBUG = "HARPOON_DEBUG"
-HELP_NAMES = ["-h", "--help"]
 STDOUT = 1
 
 
-class HarpoonGroup(TyperGroup):
-    """The commands, loaded one by one, and their failures in words."""
+class ServeOptions(NamedTuple):
+    """What `harpoon serve` was told, as gateway/serving.py takes it."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name in COMMANDS and cmd_name not in self.commands:
-            module = importlib.import_module(f"gateway.commands.{cmd_name}")
-            command = typer.main.get_command(getattr(module, f"{cmd_name}_cli"))
-            command.name = cmd_name
-            _without_flag_types(command)
-            self.commands[cmd_name] = command
-        return self.commands.get(cmd_name)
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        params = super().get_params(ctx)
-        _without_types(params)
-        return params
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args[0] not in COMMANDS:
-            for name in COMMANDS:  # what is meant is suggested out of those that are loaded
-                self.get_command(ctx, name)
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except CommandFailed as problem:
-            if os.environ.get(DEBUG):
-                traceback.print_exc()
-            complain(problem.message)
-            raise typer.Exit(problem.status) from problem
-        except BrokenPipeError as problem:
-            # Nobody reads on; what Python would still write at its end must not complain either.
-            if sys.stdout is sys.__stdout__:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
-            raise typer.Exit(READER_LEFT) from problem
+    host: str = ""
+    port: str = ""
+    workers: str = ""
+    config: Path | None = None
 
 
-def _without_flag_types(command: Any) -> None:
-    """As `_without_types`, for a command and those below it."""
-    # What asks for help is an option too, made when it is first needed and then kept.
-    context = typer.Context(command, help_option_names=HELP_NAMES)
-    _without_types([*command.params, command.get_help_option(context)])
-    for inner in getattr(command, "commands", {}).values():
-        _without_flag_types(inner)
+def plain_serve(words: Sequence[str]) -> ServeOptions | None:
+    """The options of `harpoon serve`; None for whatever Typer may read otherwise, or must explain.
+
+    Args: words: the command line after `harpoon`.
+    """
+    if not words or words[0] != "serve":
+        return None
+    given: dict[str, str] = {}
+    rest = iter(words[1:])
+    for word in rest:
+        option, equals, value = word.partition("=")
+        if not equals:
+            value = next(rest, "")
+        name = option.removeprefix("--")
+        if option == name or name not in ServeOptions._fields or not value.isascii() or value[:1] in ("", "-"):
+            return None
+        given[name] = value
+    config = given.pop("config", None)
+    return ServeOptions(**given, config=None if config is None else Path(config))
 
 
-def _without_types(params: list[Any]) -> None:
-    """A flag takes no value, so the help names no type of one."""
-    for option in params:
-        if getattr(option, "is_flag", False):
-            option.metavar = ""
+def tell_failure(problem: CommandFailed | BrokenPipeError) -> int:
+    """Say why a command failed, if somebody still reads. Returns its exit status."""
+    if isinstance(problem, BrokenPipeError):
+        # Nobody reads on; what Python would still write at its end must not complain either.
+        if sys.stdout is sys.__stdout__:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+        return READER_LEFT
+    if os.environ.get(DEBUG):
+        import traceback
 
-
-cli = typer.Typer(
-    cls=HarpoonGroup,
-    no_args_is_help=True,
-    context_settings={"help_option_names": HELP_NAMES},
-    help="Harpoon: one OpenAI-compatible URL that turns intent into a route.",
-    epilog='Start with `harpoon serve`, then in another terminal `harpoon ask "What is a vGPU?"`.\n\n'
-    "`harpoon COMMAND --help` shows what a command does, with an example. Exit status: 0 yes or done, 1 the thing asked"
-    " says no, 2 it could not be asked.\n\n"
-    "`harpoon --install-completion` teaches your shell to complete commands and options.",
-    pretty_exceptions_enable=False,
-)
-
-
-def _tell_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        write_line(f"harpoon {version('harpoon')}")
-        raise typer.Exit
-
-
-@cli.callback()
-def harpoon(
-    version: Annotated[
-        bool, typer.Option("--version", help="Say which version this is.", callback=_tell_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Nothing of its own: every command stands in its file."""
+        traceback.print_exception(problem)
+    complain(problem.message)
+    return problem.status
 
 
 def tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """One line for a fault of ours, and how to get the rest. Raises: SystemExit, which the interpreter then follows."""
     if os.environ.get(DEBUG):
+        import traceback
+
         traceback.print_exception(kind, error, trace)
     else:
         text = str(error).splitlines() or [""]
@@ -152,7 +110,29 @@ def tell_fault(kind: type[BaseException], error: BaseException, trace: Traceback
     raise SystemExit(FAULT)
 
 
+def spare_httpx_command() -> None:
+    """Have httpx imported without the command line it brings, which takes click, rich and pygments along.
+
+    httpx allows for its absence. A module that is None can't be imported (the language reference, 5.3.1).
+    """
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+
+
 def main() -> None:
     """Entry point of the console script."""
     sys.excepthook = tell_fault
-    typer.main.get_command(cli)()
+    spare_httpx_command()
+    options = plain_serve(sys.argv[1:])
+    if options is None:
+        from gateway.command_group import run_command
+
+        run_command()
+        return
+    from gateway.serving import serve_gateway
+
+    try:
+        serve_gateway(*options)
+    except (CommandFailed, BrokenPipeError) as problem:
+        raise SystemExit(tell_failure(problem)) from problem
+    except KeyboardInterrupt as problem:
+        raise SystemExit(INTERRUPTED) from problem

@@ -22,29 +22,32 @@ class Ed25519Signer:
 
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
+        self._is_loaded = False
         self._key: Ed25519PrivateKey | None = None
-        self._public_key = b""
 
     async def load(self) -> None:
-        """Make the key ready. Raises: StateError for a seed of another length."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+        """Look at the seed. Raises: StateError for one of another length."""
         if len(self._seed) != SEED_BYTES:
             raise StateError(f"an Ed25519 key is made from {SEED_BYTES} bytes")
-        self._key = Ed25519PrivateKey.from_private_bytes(self._seed)
-        self._public_key = self._key.public_key().public_bytes_raw()
+        self._is_loaded = True
 
     def public_key(self) -> bytes:
         """The 32 bytes of the public key. Raises: StateError before `load`."""
-        if not self._public_key:
-            raise StateError("The signer has not been loaded.")
-        return self._public_key
+        return self._private_key().public_key().public_bytes_raw()
 
     async def sign(self, message: bytes) -> bytes:
         """The 64 bytes of the signature (RFC 8032). Raises: StateError before `load`."""
-        if self._key is None:
+        return self._private_key().sign(message)
+
+    def _private_key(self) -> Ed25519PrivateKey:
+        """Made when it is first needed: no start needs it, and `cryptography` takes a while to import."""
+        if not self._is_loaded:
             raise StateError("The signer has not been loaded.")
-        return self._key.sign(message)
+        if self._key is None:
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+            self._key = Ed25519PrivateKey.from_private_bytes(self._seed)
+        return self._key
 
 
 def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:

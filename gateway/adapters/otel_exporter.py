@@ -34,7 +34,7 @@ class OtelExporter:
     """
 
     def __init__(self, settings: OtelSettings, process: str) -> None:
-        resource = _resource(process)
+        resource = resource_of(process)
         self._tracers = _Tracing(resource) if settings.traces else None
         self._meters = _Metering(resource) if settings.metrics else None
 
@@ -65,7 +65,7 @@ class OtelExporter:
             thread.join(max(0.0, ends_s - time.monotonic()))
 
 
-def _resource(process: str) -> Resource:
+def resource_of(process: str) -> Resource:
     """Who exports; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win."""
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 

@@ -18,9 +18,9 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import wasm_classifier
+from gateway.adapters.wasmtime_library import WasmInstance, WasmtimeFailed, installed_release
 from wasm_classifier.kernel import (
     DIGEST_BYTES,
     FILE_NAME,
@@ -44,10 +44,8 @@ def kernel_path() -> Path:
 
 
 def compiled_path(path: Path, module: bytes) -> Path:
-    """Where the machine code of `module` lies, which lies at `path`, if it was kept. Raises: ImportError."""
-    from importlib.metadata import version
-
-    made_of = hashlib.sha256(module + f"{version('wasmtime')} {_SETTINGS}".encode())
+    """Where the machine code of `module` lies, which lies at `path`, if it was kept. Raises: WasmtimeFailed."""
+    made_of = hashlib.sha256(module + f"{installed_release()} {_SETTINGS}".encode())
     return path.with_name(f"{path.stem}-{made_of.hexdigest()[:16]}.cwasm")
 
 
@@ -55,25 +53,9 @@ def compile_kernel(module: bytes) -> bytes:
     """The machine code of `module`, for `compiled_path`. Raises: ImportError without wasmtime; wasmtime's own error."""
     import wasmtime
 
-    return bytes(wasmtime.Module(_engine(wasmtime), module).serialize())
-
-
-def _engine(wasmtime: Any) -> Any:
     config = wasmtime.Config()
-    config.parallel_compilation = False  # its threads would stay for good, for a module this small
-    return wasmtime.Engine(config)
-
-
-def _loaded(engine: Any, module: bytes, compiled: bytes | None) -> Any:
-    """The module, ready to run. Raises: wasmtime's error for what is no module."""
-    import wasmtime
-
-    if compiled is not None:
-        try:
-            return wasmtime.Module.deserialize(engine, compiled)
-        except wasmtime.WasmtimeError:
-            pass  # made for another processor, or cut short: it is compiled anew
-    return wasmtime.Module(engine, module)
+    config.parallel_compilation = False  # as gateway/adapters/wasmtime_library.py has it
+    return bytes(wasmtime.Module(wasmtime.Engine(config), module).serialize())
 
 
 class WasmtimeKernel:
@@ -84,21 +66,13 @@ class WasmtimeKernel:
 
         Raises: StateError for no kernel of this version, or without wasmtime.
         """
-        try:
-            import wasmtime
-            from wasmtime import _bindings as api
-        except ImportError as exc:
-            raise StateError("wasmtime can't be loaded: install it to run the kernel.") from exc
         self._lock = Lock()
-        self._api = api
         try:
-            engine = _engine(wasmtime)
-            self._store: Any = wasmtime.Store(engine)
-            instance = wasmtime.Instance(self._store, _loaded(engine, module, compiled), [])
-            self._exports: Any = instance.exports(self._store)
+            self._instance = WasmInstance(module, compiled)
+            self._base = self._instance.memory()
             check_about(self._about())
             self._prepare()
-        except (wasmtime.WasmtimeError, KernelMismatch, KeyError) as exc:
+        except (WasmtimeFailed, KernelMismatch) as exc:
             raise StateError(f"The kernel can't be used: {exc}") from exc
 
     def score(self, text: bytes) -> Score:
@@ -133,37 +107,36 @@ class WasmtimeKernel:
             raise StateError(f"The kernel holds {self._input_bytes} bytes, not {len(data)}.")
         ctypes.memmove(self._input, data, len(data))
 
-    def call(self, name: str, *arguments: int) -> Any:
-        """Call an export as wasmtime's own package does, slowly: for tests and for set-up."""
-        return self._exports[name](self._store, *arguments)
+    def call(self, name: str, argument: int = 0) -> int:
+        """Call an export of one result by its name: for tests and for set-up. Raises: WasmtimeFailed if it traps."""
+        answer = self._instance.function(name)(argument)
+        if answer is None:
+            raise WasmtimeFailed(f"it trapped in {name}")
+        return answer
 
     def _about(self) -> bytes:
-        start = self.call("about")
-        return bytes(self._exports["memory"].read(self._store, start, start + self.call("about_bytes")))
+        return ctypes.string_at(self._base + self.call("about"), self.call("about_bytes"))
 
     def _prepare(self) -> None:
         """Addresses of the module's places in this process: its memory never grows, so they stay."""
-        base = ctypes.cast(self._exports["memory"].data_ptr(self._store), ctypes.c_void_p).value or 0
-        self._input = base + int(self.call("input"))
-        self._input_bytes, self._score_bytes = int(self.call("input_bytes")), int(self.call("score_bytes"))
-        self._output = (ctypes.c_ubyte * OUTPUT_BYTES).from_address(base + int(self.call("output")))
-        self._digest = (ctypes.c_ubyte * DIGEST_BYTES).from_address(base + int(self.call("digest")))
+        base = self._base
+        self._input = base + self.call("input")
+        self._input_bytes, self._score_bytes = self.call("input_bytes"), self.call("score_bytes")
+        self._output = (ctypes.c_ubyte * OUTPUT_BYTES).from_address(base + self.call("output"))
+        self._digest = (ctypes.c_ubyte * DIGEST_BYTES).from_address(base + self.call("digest"))
         self._score, self._sha3_256 = self._function("score"), self._function("sha3_256")
         self._start, self._finish = self._function("sha3_256_start"), self._function("sha3_256_finish")
         self._update = self._function("sha3_256_update")
 
     def _function(self, name: str) -> Callable[..., None]:
         """An export of at most one i32 with its call prepared. Calling it raises StateError if it traps or refuses."""
-        api, slots = self._api, (self._api.wasmtime_val_raw_t * 1)()
-        context, trap = self._store._context(), ctypes.POINTER(api.wasm_trap_t)()
-        function, trap_at = ctypes.byref(self._exports[name]._func), ctypes.byref(trap)
-        call = api.wasmtime_func_call_unchecked
+        call = self._instance.function(name)
 
         def invoke(length: int = 0) -> None:
-            slots[0].i32 = length
-            if call(context, function, slots, 1, trap_at) or trap:
+            answer = call(length)
+            if answer is None:
                 raise StateError(f"The kernel trapped in {name}.")
-            if answers and slots[0].i32:
+            if answers and answer:
                 raise StateError(f"The kernel refused {length} bytes in {name}.")
 
         answers = name not in ("sha3_256_start", "sha3_256_finish")
@@ -212,6 +185,6 @@ def _read_kernel(path: Path) -> WasmtimeKernel:
         raise StateError(f"There is no {path.name}: build it with `python -m deploy.kernel.build`.") from exc
     try:
         compiled = compiled_path(path, module).read_bytes()
-    except (ImportError, OSError):
+    except (WasmtimeFailed, OSError):
         compiled = None
     return WasmtimeKernel(module, compiled)

@@ -161,11 +161,14 @@ def erase(
         found = office.ask("POST", f"/admin/tenants/{tenant}/erasures", body)
     if as_json:
         write_json(found)
-    elif found["seq"] is None:
+        return
+    if found["seq"] is None and not found["events"]:
         write_line("nothing names it, or it was erased before")
-    else:
+    if found["seq"] is not None:
         touched = f"{found['entries']} entries and {found['decisions']} decisions"
         write_line(f"erased from {touched}; entry {found['seq']} says so")
+    if found["events"]:
+        write_line(f"erased from {found['events']} events in the spool; what was delivered is with its receivers")
 
 
 @ledger_cli.command(epilog="Example: `harpoon ledger backup harpoon-monday.db`. A server may run meanwhile.")

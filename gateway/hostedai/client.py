@@ -16,13 +16,12 @@ import httpx
 
 from gateway.hostedai import models
 from gateway.hostedai.errors import NotAsked, Unclear, Unreadable, error_of, is_error_object
+from gateway.hostedai.settings import API_KEY, BEARER
 from gateway.hostedai.shapes import Row, identity, number, object_of, read_body, read_error, rows_of, text
 from worker.ports import Clock, NotSent, NotSentInTime, Transport
 from worker.upstream.http_request import build_request
 
 T = TypeVar("T")
-API_KEY, BEARER = "api-key", "bearer"
-AUTH_FORMS: Final = (API_KEY, BEARER)
 PER_PAGE: Final = 100
 #: Before a read is repeated.
 PAUSE_US: Final = 1_000_000

@@ -14,11 +14,12 @@ from typing import Final
 import httpx
 
 from gateway.hostedai.desk import LeaseDesk
-from gateway.hostedai.dialect import LEASED_HOST, LEASED_URL, LeaseSettings
+from gateway.hostedai.dialect import LeaseSettings
 from gateway.hostedai.keeper import LeaseKeeper
 from gateway.hostedai.lease import Lease
 from gateway.hostedai.lease_store import Use
 from gateway.hostedai.metering import LeaseMeter
+from gateway.hostedai.settings import LEASED_HOST, LEASED_URL
 from worker.ports import Clock, NotSent, NotSentInTime, Transport
 from worker.upstream.providers import POOL_HEADER
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.hostedai.admin import PoolRequest
-from gateway.hostedai.client import BEARER, HostedAiClient, Panel, SubscribeRequest
+from gateway.hostedai.client import HostedAiClient, Panel, SubscribeRequest
 from gateway.hostedai.errors import (
     AlreadyHeld,
     HostedAiError,
@@ -19,6 +19,7 @@ from gateway.hostedai.errors import (
     NotValid,
     Unclear,
 )
+from gateway.hostedai.settings import BEARER
 from gateway.simulator.platform.faults import Fault
 from gateway.simulator.platform.quirks import NAMES, Quirks, only
 from gateway.simulator.platform.settings import DEFAULT_KEY

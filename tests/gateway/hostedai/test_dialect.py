@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.hostedai.dialect import LEASED_HOST
+from gateway.hostedai.settings import LEASED_HOST
 from gateway.settings import HostSettings, read_settings
 from worker.errors import SettingsError
 

@@ -198,10 +198,17 @@ def run_harpoon(upstream: Server) -> Iterator[Server]:
 
 
 def load(
-    server: Server, body: Path, connections: int, requests: int, *, stream: bool, seconds: int = LOAD_SECONDS
+    server: Server,
+    body: Path,
+    connections: int,
+    requests: int,
+    *,
+    stream: bool,
+    seconds: int = LOAD_SECONDS,
+    path: str = CHAT_PATH,
 ) -> dict[str, Any]:
     """Drive one closed-loop load until so many requests or seconds; every answer must be good. Raises: BenchError."""
-    command = [str(compile_tool("client")), str(server.port), CHAT_PATH, str(connections), str(requests), str(body)]
+    command = [str(compile_tool("client")), str(server.port), path, str(connections), str(requests), str(body)]
     command += ["--seconds", str(seconds), *(["--stream"] if stream else [])]
     for line in server.headers:
         command += ["--header", line]

@@ -7,15 +7,19 @@ which lets one writer in at a time, and a server reads a tenant's terms anew for
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from gateway.client import Client, refusal
 from gateway.failure import CommandFailed
 from gateway.settings import HostSettings
+
+if TYPE_CHECKING:
+    from worker.sessions.spool_port import SpoolPort
 
 NO_OFFICE = (
     "whose tenants? Give the administrator's token of a running server (--admin-token or HARPOON_ADMIN_TOKEN), or say "
@@ -106,12 +110,14 @@ class LocalOffice:
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         (settings.state / DATABASE_FILE).touch(mode=0o600)
         database, hasher = SqliteDatabase(str(settings.state / DATABASE_FILE)), PySha3Hasher()
-        await database.open()
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            await database.open()
+            stack.push_async_callback(database.close)
             await hasher.load()
             configuration = settings.configuration
             mediator = Mediator(database, hasher, configuration.mediator_config(hasher))
             await mediator.open()
+            spool = await _spool_of(settings, stack)
             desk = Desk(
                 mediator,
                 SystemClock(),
@@ -119,13 +125,29 @@ class LocalOffice:
                 configuration.catalogue,
                 admin_digest(self._token),
                 configuration.limits.json,
+                spool,
             )
             transport = httpx.ASGITransport(Router(admin_routes(desk)))
             headers = {"authorization": f"Bearer {self._token}"}
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
                 answer = await client.request(method, path, json=body, params=query)
-        finally:
-            await database.close()
         if answer.status_code >= 300:
             raise refusal(answer.content, answer.status_code)
         return answer.json()
+
+
+async def _spool_of(settings: HostSettings, stack: contextlib.AsyncExitStack) -> SpoolPort | None:
+    """The spool in the state folder, None if there is none yet."""
+    from gateway.adapters.sqlite_database import SqliteDatabase
+    from gateway.sessions.runtime import DATABASE_FILE
+    from worker.sessions.spool import Spool
+
+    path = settings.state / DATABASE_FILE
+    if not path.exists():
+        return None
+    database = SqliteDatabase(str(path))
+    await database.open()
+    stack.push_async_callback(database.close)
+    spool = Spool(database)
+    await spool.open()
+    return spool

@@ -1,7 +1,8 @@
 """The container's composition root: settings in, an ASGI application with everything wired behind it out.
 
 Start-up order: lock the state folder, open the database, settle what a killed process left, then serve. Shut-down is
-the reverse. Concrete adapters are constructed here and nowhere else.
+the reverse. Concrete adapters are constructed here and nowhere else; what only some settings ask for, such as the
+simulator, leases and OpenTelemetry, is imported when they do (tests/gateway/test_lean_start.py).
 """
 
 from __future__ import annotations
@@ -18,32 +19,28 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.adapters.ed25519_signer import Ed25519Signer, kept_seed
 from gateway.adapters.host import PySha3Hasher, SystemClock, SystemIds
 from gateway.adapters.http_protocol import ReceiveLimits
-from gateway.adapters.otel_exporter import OtelExporter
 from gateway.adapters.process_lock import StateLock
 from gateway.adapters.provider_transport import ProviderTransport, TransportSettings
 from gateway.adapters.request_observer import RequestObserver, Sink
 from gateway.adapters.sqlite_database import SqliteDatabase
 from gateway.adapters.wasmtime_kernel import KernelScorer
-from gateway.hostedai.dialect import PROVIDER, leased_access
-from gateway.hostedai.leasing import Leasing
 from gateway.log import RequestLog, format_for, logs_requests, set_up_logging
 from gateway.otel_settings import OtelSettings, check_packages, otel_secrets, read_otel
+from gateway.pages import PageRoute, load_pages
+from gateway.sessions.runtime import SessionRuntime
 from gateway.settings import HostSettings, read_settings
-from gateway.simulator.app import create_app as create_simulator_app
-from gateway.simulator.demo_pools import demo_pools
-from gateway.simulator.exchange import Simulator, SimulatorSettings
-from gateway.simulator.transport import SimulatorTransport
 from wasm_classifier.correction import Correction
 from worker.app import create_app
 from worker.classification import CorrectedScorer, ReferenceScorer
-from worker.errors import StateError
+from worker.errors import SettingsError, StateError
 from worker.mediator import Mediator
 from worker.metrics import Metrics
 from worker.ports import Scorer, Transport
@@ -51,6 +48,10 @@ from worker.probing import probe_quiet
 from worker.services import Services
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
 from worker.upstream.providers import ProviderAccess
+
+if TYPE_CHECKING:
+    from gateway.hostedai.leasing import Leasing
+    from gateway.simulator.transport import SimulatorTransport
 
 DATABASE_FILE = "harpoon.db"
 SWEEP_EVERY_S = 1
@@ -84,7 +85,7 @@ class Gateway:
         await receive()
         try:
             await self.start()
-        except (StateError, OSError) as problem:
+        except (StateError, SettingsError, OSError) as problem:
             await send({"type": "lifespan.startup.failed", "message": f"harpoon can't start: {problem}"})
             return
         await send({"type": "lifespan.startup.complete"})
@@ -93,7 +94,7 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def start(self) -> None:
-        """Open everything, recover, begin to serve. Raises: StateError; OSError for the state folder."""
+        """Open everything, recover, begin to serve. Raises: StateError; SettingsError for routes; OSError."""
         settings, stack = self._settings, self._resources
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Its -wal and -shm get the same mode from SQLite, whatever the umask of the server that runs this.
@@ -107,13 +108,18 @@ class Gateway:
         hasher, clock = PySha3Hasher(), SystemClock()
         await hasher.load()
         answers = settings.configuration.answers(clock)
-        mediator = Mediator(database, hasher, settings.configuration.mediator_config(hasher), answers)
+        mediator_config = settings.configuration.mediator_config(hasher)
+        mediator = Mediator(database, hasher, mediator_config, answers, has_spool=True)
         await mediator.open()
+        sessions = SessionRuntime(settings.configuration.sessions, settings.state, clock, SystemIds(), os.environ)
+        stack.push_async_callback(sessions.stop)
+        await sessions.start(alone=alone)
         if alone:
             swept = await mediator.sweep(clock.now_us(), everything=True)
             if swept:
                 _log.warning("settled %d reservations of a killed process at their worst case", swept)
             lock.share()
+        sessions.relay(mediator, hasher)
         sweeper = asyncio.create_task(_sweep_for_ever(mediator, clock))
         stack.push_async_callback(_cancel, sweeper)
         if settings.configuration.retention.keep_us:
@@ -121,23 +127,25 @@ class Gateway:
         self._signer = Ed25519Signer(settings.configuration.signing_seed or kept_seed(settings.state))
         await self._signer.load()
         scorer = await load_scorer(correction=settings.configuration.correction)
-        self._app = self._compose(mediator, clock, scorer)
+        self._app = self._compose(mediator, clock, scorer, sessions)
         if self._leasing is not None:
             await self._leasing.start()
             stack.push_async_callback(self._leasing.stop)
         # What lives now lives until the end, so the collector need not look at it again and may look less often: two to
         # three per cent of the streams a second at 16 connections, measured side by side; plain answers gain nothing.
-        gc.collect()
+        # It has nothing to find before: a start leaves some 500 objects of garbage, in 0.2 MB, and looking takes 20 ms.
         gc.freeze()
+        gc.enable()
         gc.set_threshold(GC_FIRST_GENERATION, 20, 20)
 
-    def _compose(self, mediator: Mediator, clock: SystemClock, scorer: Scorer) -> ASGIApp:
+    def _compose(self, mediator: Mediator, clock: SystemClock, scorer: Scorer, sessions: SessionRuntime) -> ASGIApp:
         settings = self._settings
         configuration = settings.configuration
         models = frozenset(r.served_id for r in configuration.catalogue.routes if r.simulated)
-        simulator = Simulator(SimulatorSettings(models), clock, demo_pools(settings.simulator_speed if models else 0))
+        models = frozenset() if configuration.sessions.is_alone else models  # nobody chats there
+        simulator, mounts = _simulator(models, clock, settings.simulator_speed) if models else (None, [])
         transport = ProviderTransport(
-            simulator=SimulatorTransport(simulator),
+            simulator=simulator,
             settings=TransportSettings(
                 max_connections=settings.max_connections, max_connections_per_host=settings.max_connections_per_host
             ),
@@ -159,19 +167,26 @@ class Gateway:
             signer=self._signer,
             cache=configuration.cache,
             metrics=Metrics(str(os.getpid())),
+            sessions=configuration.sessions,
+            session_metrics=sessions.metrics,
+            spool=sessions.spool,
             telemetry=replace(configuration.telemetry, observer=self._observer()),
         )
         if settings.probe_us:
             probing = asyncio.create_task(_probe_for_ever(services, settings.probe_us))
             self._resources.push_async_callback(_cancel, probing)
         self._resources.enter_context(_before_stopping(services.live.close))
-        # Over HTTP the simulator needs no token, so it is there only while it stands in for a provider.
-        return create_app(services, [Mount("/simulator", create_simulator_app(simulator))] if models else [])
+        return create_app(services, [*mounts, PageRoute(load_pages())])
 
     def _leased(self, transport: Transport, clock: SystemClock) -> tuple[Transport, Mapping[str, ProviderAccess]]:
         """What requests go through and where: as it is, unless pools of hosted.ai are leased."""
         access, leases = self._settings.configuration.access, self._settings.leases
-        if leases is None or PROVIDER not in access:
+        if leases is None:
+            return transport, access
+        from gateway.hostedai.dialect import PROVIDER, leased_access
+        from gateway.hostedai.leasing import Leasing
+
+        if PROVIDER not in access:
             return transport, access
         self._leasing = Leasing(leases, self._settings.state, transport, access[PROVIDER], clock, SystemIds())
         return self._leasing.transport, leased_access(access, leases)
@@ -181,8 +196,11 @@ class Gateway:
         settings, sinks = self._settings, list[Sink]()
         if logs_requests(settings.configuration.log_requests, settings.log_level):
             sinks.append(RequestLog(sys.stderr, format_for(settings.log_format, sys.stderr), self._secrets))
-        exporter = None if self._otel is None else OtelExporter(self._otel, str(os.getpid()))
-        if exporter is not None:
+        exporter = None
+        if self._otel is not None:
+            from gateway.adapters.otel_exporter import OtelExporter
+
+            exporter = OtelExporter(self._otel, str(os.getpid()))
             sinks.append(exporter)
             self._resources.push_async_callback(asyncio.to_thread, exporter.close)
         if not sinks:
@@ -221,6 +239,17 @@ def _before_stopping(action: Callable[[], None]) -> Iterator[None]:
     finally:
         for told, handler in earlier.items():
             signal.signal(told, handler)
+
+
+def _simulator(models: frozenset[str], clock: SystemClock, speed: int) -> tuple[SimulatorTransport, list[BaseRoute]]:
+    """The simulator in this process, and its route: over HTTP it needs no token, so it is there only while in force."""
+    from gateway.simulator.app import create_app as create_simulator_app
+    from gateway.simulator.demo_pools import demo_pools
+    from gateway.simulator.exchange import Simulator, SimulatorSettings
+    from gateway.simulator.transport import SimulatorTransport
+
+    simulator = Simulator(SimulatorSettings(models), clock, demo_pools(speed))
+    return SimulatorTransport(simulator), [Mount("/simulator", create_simulator_app(simulator))]
 
 
 async def load_scorer(path: Path | None = None, correction: Correction | None = None) -> Scorer:
@@ -280,7 +309,11 @@ def build() -> Gateway:
     Another server than `harpoon serve` is told by itself where to listen. SERVICE_HOST must say the same, because it
     decides whether a token is needed.
     """
-    settings = read_settings(os.environ, {}, None)
+    return build_from(read_settings(os.environ, {}, None))
+
+
+def build_from(settings: HostSettings) -> Gateway:
+    """The application for settings that are read already, in a server's one process."""
     otel, secrets = read_otel(os.environ), otel_secrets(os.environ)
     if otel is not None:
         check_packages()

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from gateway.config_keys import KEYS, NULLABLE, SECTIONS, SETTINGS_SECTION, keys_of
+from gateway.config_problem import Problem
 from worker.errors import SettingsError
 
 MAX_FILE_BYTES: Final = 256 * 1024
@@ -34,21 +35,6 @@ class Written(NamedTuple):
     key: str
     line: int
     column: int
-
-
-class Problem(NamedTuple):
-    """What is wrong at one place of a file, or elsewhere (line 0); `key` is empty where it is no key's."""
-
-    line: int
-    column: int
-    key: str
-    message: str
-
-    def to_text(self, path: Path | None) -> str:
-        """`file:line:column: key: what is expected`."""
-        if not self.line:
-            return self.message
-        return f"{path}:{self.line}:{self.column}: {self.key + ': ' if self.key else ''}{self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gateway.config_file import Problem, read_config_file
-from gateway.hostedai.dialect import HOSTED_AI_SETTINGS, LEASED_URL, LeaseSettings, read_dialect
+from gateway.config_problem import Problem
+from gateway.hostedai.settings import DIALECTS, DIRECT, HOSTED_AI_SETTINGS, LEASED_URL
 from gateway.log import LOG_FORMATS
 from worker.access_settings import names_in_catalogue
 from worker.catalogue_settings import choice_setting
@@ -19,7 +19,11 @@ from worker.configuration import Configuration, read_configuration
 from worker.errors import CatalogueError, SettingsError
 from worker.guard.logs import secrets_in
 from worker.routing.labels import fold_ascii, is_decimal
+from worker.sessions.settings import SESSIONS
 from worker.settings_table import SETTINGS, Setting
+
+if TYPE_CHECKING:
+    from gateway.hostedai.dialect import LeaseSettings
 
 _FUSION = "read by fusion, when it lands"
 _LATER = "read by a later part of Harpoon"
@@ -146,6 +150,8 @@ def gather_settings(environment: Mapping[str, str], flags: Mapping[str, str], co
     values, sources = dict(DEFAULTS), dict.fromkeys(DEFAULTS, Source(DEFAULT))
     problems: tuple[Problem, ...] = ()
     if config is not None:
+        from gateway.config_file import read_config_file  # YAML is heavy, and most starts have no file
+
         file = read_config_file(config, DEFAULTS.keys() - {"HARPOON_CONFIG"})
         problems = file.problems
         for name, written in file.written.items():
@@ -226,9 +232,11 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
         values["HARPOON_CORRECTION_JSON"] = _read_text("HARPOON_CORRECTION", Path(values["HARPOON_CORRECTION"]))
     host = values["SERVICE_HOST"]
     has_keys = values["HARPOON_TOKENS"] or values["HARPOON_ADMIN_TOKEN"] or values["HARPOON_STORED_KEYS"] == "on"
+    if values["HARPOON_SURFACES"] == SESSIONS:
+        has_keys = has_keys or values["SCR_API_KEY"]
     if host in LOOPBACK and not has_keys and values["HARPOON_OPEN"] == "0":
         values["HARPOON_OPEN"] = "1"
-    leases = read_dialect(values)
+    leases = _leases(values)
     try:
         configuration = read_configuration(values if leases is None else {**values, "HOSTED_AI_BASE_URL": LEASED_URL})
     except SettingsError as problem:
@@ -237,7 +245,8 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
         if problem.param == "HARPOON_CORRECTION_JSON" and not given["HARPOON_CORRECTION_JSON"]:
             problem.param = "HARPOON_CORRECTION"
         raise
-    closed = configuration.tokens or configuration.stored_keys
+    sessions = configuration.sessions
+    closed = configuration.tokens or configuration.stored_keys or (sessions.is_alone and sessions.api_key)
     if not closed and (host not in LOOPBACK or not configuration.open_access):
         raise SettingsError(
             f"listening on {host} without a token would serve everybody who can connect: set HARPOON_TOKENS="
@@ -270,6 +279,15 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
         config=config,
         leases=leases,
     )
+
+
+def _leases(values: Mapping[str, str]) -> LeaseSettings | None:
+    """How pools are leased, None = not at all, and then nothing of it is imported. Raises: SettingsError."""
+    if choice_setting(values, "HOSTED_AI_DIALECT", DIALECTS) == DIRECT:
+        return None
+    from gateway.hostedai.dialect import read_dialect
+
+    return read_dialect(values)
 
 
 def _wrong(name: str, expected: str) -> SettingsError:

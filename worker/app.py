@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp
 
 from worker.api.admin import admin_routes, office_of
 from worker.api.answers import OUR_FAULT, Headers, Message, Receive, Scope, Send, send_error
@@ -19,6 +20,7 @@ from worker.api.canon import canon_routes
 from worker.api.catalogue import CatalogueInForce
 from worker.api.chat import ChatCompletions
 from worker.api.covenants import Covenants, ParseCovenant
+from worker.api.dashboard import dashboard_routes
 from worker.api.decisions import Certificate, DecisionList, Decisions
 from worker.api.embeddings import Embeddings
 from worker.api.health import Health
@@ -27,10 +29,11 @@ from worker.api.ledger import ledger_routes
 from worker.api.live import Live
 from worker.api.metrics_page import MetricsPage
 from worker.api.models import Models
-from worker.api.openapi.document import OpenApi
+from worker.api.openapi.endpoint import OpenApi
 from worker.api.plain_text import Classify, Process, Run, Strike
 from worker.api.responses import Responses
 from worker.api.route import ExplainRoute
+from worker.api.sessions import EVENTS_PATH, Capture, session_routes
 from worker.errors import CallerError, HarpoonError
 from worker.services import Services
 from worker.telemetry import Seen, watch
@@ -71,8 +74,10 @@ class Application:
 
     def __init__(self, services: Services, chat: ChatCompletions, routes: Sequence[BaseRoute]) -> None:
         self._services = services
-        self._chat = chat
         self._is_open = services.keyring.is_open
+        self._straight: dict[str, ASGIApp] = {EVENTS_PATH: Capture(services)}
+        if not services.sessions.is_alone:
+            self._straight[CHAT_PATH] = chat
         self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,9 +89,10 @@ class Application:
         try:
             if self._is_open:
                 refuse_strangers(scope)
-            if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == CHAT_PATH:
+            endpoint = self._straight.get(scope["path"]) if scope["type"] == "http" else None
+            if endpoint is not None and scope["method"] == "POST":
                 # Nearly every request: the router would find the same endpoint 8 us later.
-                await self._chat(scope, receive, answer)
+                await endpoint(scope, receive, answer)
             else:
                 await self._router(scope, receive, answer)
         except HTTPException as problem:
@@ -116,9 +122,24 @@ class Application:
 
 
 def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Application:
-    """The application over its services; `extra_routes` are the host's own (the gateway's simulator, for one)."""
+    """The application over its services; `extra_routes` are the host's own (the gateway's pages, for one)."""
     chat = ChatCompletions(services)
+    own = _gateway_routes(services, chat) if not services.sessions.is_alone else []
     routes = [
+        *own,
+        *session_routes(services),
+        *dashboard_routes(services),
+        Route("/health", Health(services), methods=["GET"]),
+        Route("/metrics", MetricsPage(services), methods=["GET"]),
+        Route("/openapi.json", OpenApi(), methods=["GET"]),
+    ]
+    index = Index(services, [*dict.fromkeys(route.path_format for route in routes)])
+    return Application(services, chat, [*routes, *extra_routes, Route("/", index, methods=["GET"])])
+
+
+def _gateway_routes(services: Services, chat: ChatCompletions) -> list[Route]:
+    """All that isn't about sessions alone."""
+    return [
         Route(CHAT_PATH, chat, methods=["POST"]),
         Route("/v1/responses", Responses(services), methods=["POST"]),
         Route("/v1/embeddings", Embeddings(services), methods=["POST"]),
@@ -138,12 +159,7 @@ def create_app(services: Services, extra_routes: Sequence[BaseRoute] = ()) -> Ap
         Route("/v2/route", ExplainRoute(services), methods=["POST"]),
         Route("/v2/catalogue", CatalogueInForce(services), methods=["GET"]),
         Route("/api/live", Live(services), methods=["GET"]),
-        Route("/health", Health(services), methods=["GET"]),
-        Route("/metrics", MetricsPage(services), methods=["GET"]),
         *ledger_routes(services),
         *canon_routes(services),
         *admin_routes(office_of(services)),
-        Route("/openapi.json", OpenApi(), methods=["GET"]),
     ]
-    index = Index(services, [*dict.fromkeys(route.path_format for route in routes)])
-    return Application(services, chat, [*routes, Route("/", index, methods=["GET"]), *extra_routes])

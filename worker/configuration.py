@@ -26,6 +26,7 @@ from worker.ports import Clock, Hasher
 from worker.routing.catalogue import Catalogue, CompiledCatalogue, compile_catalogue, parse_catalogue
 from worker.routing.default_catalogue import DEFAULT_CATALOGUE
 from worker.services import Limits
+from worker.sessions.settings import SessionsSettings, sessions_settings
 from worker.settings_table import SETTINGS
 from worker.strict_json import JsonLimits, parse_json
 from worker.telemetry import LOG_REQUESTS_MODES, TRACE_MODES, Telemetry
@@ -61,6 +62,7 @@ class Configuration:
     retention: Retention = field(default_factory=Retention)
     cache: CacheSettings = field(default_factory=CacheSettings)
     pool_capacities: Mapping[str, int] = field(default_factory=dict)
+    sessions: SessionsSettings = field(default_factory=SessionsSettings)
 
     @property
     def configured(self) -> frozenset[str]:
@@ -132,6 +134,7 @@ def read_configuration(given: Mapping[str, str], simulator_url: str | None = Non
         retention=retention(values),
         log_requests=choice_setting(values, "HARPOON_LOG_REQUESTS", LOG_REQUESTS_MODES),
         cache=_cache(values),
+        sessions=sessions_settings(values),
         limits=_limits(values),
     )
 

@@ -7,18 +7,29 @@ read as a restart. Source: https://prometheus.io/docs/instrumenting/exposition_f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
-from worker.metrics import BUCKETS_US, Histogram, Metrics
+from worker.metrics import Metrics
 from worker.money import usd_text
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 Labels = Sequence[tuple[str, str]]
 
 
-def exposition(metrics: Metrics, *, is_up: bool, uptime_us: int, build: Labels) -> str:
-    """The page of one scrape. `build`: of harpoon_build_info; `is_up`: not every provider is known to be down."""
-    page = _Page((("process", metrics.process),))
+def exposition(
+    metrics: Metrics,
+    *,
+    is_up: bool,
+    uptime_us: int,
+    build: Labels,
+    more: Callable[[Page], None] | None = None,
+) -> str:
+    """The page of one scrape. `build`: of harpoon_build_info; `is_up`: not every provider is known to be down.
+
+    `more`: adds the families of another part.
+    """
+    page = Page((("process", metrics.process),))
     page.family("harpoon_up", "gauge", "1 while at least one configured provider is not known to be down, else 0.")
     page.sample("harpoon_up", (), "1" if is_up else "0")
     page.family("harpoon_build_info", "gauge", "Always 1; what runs is in the labels.")
@@ -43,6 +54,8 @@ def exposition(metrics: Metrics, *, is_up: bool, uptime_us: int, build: Labels) 
     page.counter("harpoon_classified_total", "Texts classified.", ("complexity",), _single(metrics.classified))
     lookups = "Requests admitted while the answer cache is on, by what it had for them."
     page.counter("harpoon_cache_lookups_total", lookups, ("result",), _single(metrics.cache_lookups))
+    if more is not None:
+        more(page)
     return page.text()
 
 
@@ -51,7 +64,18 @@ def _single(counts: Mapping[str, int]) -> Iterable[tuple[tuple[str, ...], int]]:
     return [((key,), count) for key, count in counts.items()]
 
 
-class _Page:
+class Buckets(Protocol):
+    """What a histogram is written from: `counts` by `bounds`, one more than there are bounds."""
+
+    @property
+    def bounds(self) -> tuple[int, ...]: ...
+    @property
+    def counts(self) -> list[int]: ...
+    @property
+    def sum_us(self) -> int: ...
+
+
+class Page:
     """The lines of a page; `common` labels stand on every sample."""
 
     def __init__(self, common: Labels) -> None:
@@ -79,16 +103,20 @@ class _Page:
         for key, count in sorted(counts):
             self.sample(name, tuple(zip(labels, key, strict=True)), usd_text(count) if micros else str(count))
 
-    def histogram(self, name: str, help_text: str, histogram: Histogram) -> None:
-        """Buckets that include the smaller ones, sum and count."""
+    def histogram(self, name: str, help_text: str, histogram: Buckets) -> None:
+        """A family of one histogram without labels."""
         self.family(name, "histogram", help_text)
+        self.buckets(name, histogram, ())
+
+    def buckets(self, name: str, histogram: Buckets, labels: Labels) -> None:
+        """Buckets that include the smaller ones, sum and count."""
         total = 0
-        bounds: Iterable[str] = (*(usd_text(bound) for bound in BUCKETS_US), "+Inf")
+        bounds: Iterable[str] = (*(usd_text(bound) for bound in histogram.bounds), "+Inf")
         for bound, count in zip(bounds, histogram.counts, strict=True):
             total += count
-            self.sample(f"{name}_bucket", (("le", bound),), str(total))
-        self.sample(f"{name}_sum", (), usd_text(histogram.sum_us))
-        self.sample(f"{name}_count", (), str(total))
+            self.sample(f"{name}_bucket", (*labels, ("le", bound)), str(total))
+        self.sample(f"{name}_sum", labels, usd_text(histogram.sum_us))
+        self.sample(f"{name}_count", labels, str(total))
 
     def text(self) -> str:
         return "\n".join(self._lines) + "\n"

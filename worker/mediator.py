@@ -6,6 +6,7 @@ with the same methods that passes the values on as JSON.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,7 +14,6 @@ from worker.admission import UNKNOWN_COVENANT, Admission, Facts, Fallback, Grant
 from worker.admitting import MediatorConfig, Weighed, admit_in, ensure_canon, weigh_in
 from worker.cache.answers import Answers
 from worker.cache.kept import Awaited, Kept
-from worker.canon.desk import canon_in
 from worker.canon.order import Order as CanonOrder
 from worker.canon.order import problem_of
 from worker.covenant_store import Draft, bind_covenant, create_in, list_in, read_in
@@ -24,6 +24,7 @@ from worker.ledger.log import AGAIN, ledger_in
 from worker.ports import Database, Hasher, Sql, as_int
 from worker.routing.estimates import read_observations
 from worker.schema import migrate
+from worker.sessions.desk import Desk, sessions_in
 from worker.settling import SWEEP_LIMIT, advance_in, settle_in, sweep_in
 from worker.tenants.administration import ERASE, Order, administer_in
 from worker.tenants.standing import check_key_in, standing_in
@@ -72,20 +73,31 @@ class MediatorPort(Protocol):
 
     async def ledger(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]: ...
 
+    async def sessions(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]: ...
+
 
 class Mediator:
     """Budgets, decisions, estimates, ledger and outbox of every tenant in one Database; `answers` is in memory alone.
 
-    Args: answers: the answer cache, None = there is none.
+    Args: answers: the answer cache, None = there is none. has_spool: completed sessions are brought to a spool, and
+    their evidence stays until they are there. `on_settled` is told the tenant of each settlement once it is durable.
     """
 
     def __init__(
-        self, database: Database, hasher: Hasher, config: MediatorConfig, answers: Answers | None = None
+        self,
+        database: Database,
+        hasher: Hasher,
+        config: MediatorConfig,
+        answers: Answers | None = None,
+        *,
+        has_spool: bool = False,
     ) -> None:
         self._database = database
         self._hasher = hasher
         self._config = config
         self._answers = answers
+        self._has_spool = has_spool
+        self.on_settled: Callable[[str], object] | None = None
 
     async def open(self) -> None:
         """Create or migrate the tables. Raises: StateError."""
@@ -107,9 +119,12 @@ class Mediator:
         if self._answers is not None:
             # Whoever waits for this answer needn't wait for the commit too.
             self._answers.settled(settlement)
-        return await self._database.transact(
+        settled = await self._database.transact(
             lambda sql: settle_in(sql, self._hasher, self._config, settlement), patient=True
         )
+        if self.on_settled is not None:
+            self.on_settled(settlement.tenant)
+        return settled
 
     async def awaited(self, asked: Awaited) -> Kept | None:
         """The answer to the same request of somebody else, once it is there (`worker.cache.answers`)."""
@@ -213,6 +228,17 @@ class Mediator:
             if AGAIN not in found:
                 return found
 
+    async def sessions(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What an act of the relay found (`worker.sessions.desk`). Raises: StateError."""
+
+        def carry_out(sql: Sql) -> dict[str, Any]:
+            def log() -> int:
+                return ensure_canon(sql, self._hasher, self._config, tenant, given["at_us"])
+
+            return sessions_in(Desk(sql, self._hasher, tenant, log), act, given)
+
+        return await self._database.transact(carry_out)
+
     async def retain(self, now_us: int) -> int:
         """Drop evidence that has outlived the retention, of every tenant here; returns in how many steps.
 
@@ -225,7 +251,9 @@ class Mediator:
         logs = await self._database.transact(lambda sql: sql.execute("SELECT tenant, log FROM tenant"))
         steps = 0
         for tenant, log in logs:
-            of_log = partial(retain_in, hasher=self._hasher, tenant=str(tenant), log=as_int(log))
+            of_log = partial(
+                retain_in, hasher=self._hasher, tenant=str(tenant), log=as_int(log), has_spool=self._has_spool
+            )
             while await self._database.transact(partial(of_log, now_us=now_us, keep_us=keep_us, kinds=kinds)):
                 steps += 1
         return steps
@@ -243,6 +271,8 @@ class Mediator:
 
         What it says is in the log by then; a refusal (`worker.canon.order.problem_of`) left nothing there.
         """
+        from worker.canon.desk import canon_in  # heavy, and no start and no chat needs it
+
         try:
             return await self._database.transact(lambda sql: canon_in(sql, self._hasher, self._config, order))
         except CallerError as problem:

@@ -46,6 +46,7 @@ class Histogram:
     """How often a duration fell into each bucket, the last of them without an upper bound, and their sum."""
 
     __slots__ = ("counts", "sum_us")
+    bounds = BUCKETS_US
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BUCKETS_US) + 1)

@@ -175,6 +175,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE estimate ADD COLUMN live_samples INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE estimate ADD COLUMN live_ratio_ppm INTEGER NOT NULL DEFAULT 1000000",
     ),
+    (
+        # Every session.completed of the log up to this entry is in a spool.
+        "ALTER TABLE tenant ADD COLUMN relayed_id INTEGER NOT NULL DEFAULT 0",
+        # Which of a spool's reported events an entry holds the Merkle root over (worker/sessions/batch_leaf.py). ids: a
+        # JSON list of their numbers; leaves and salts: 32 bytes for each, in this order; an erased event's salt is 0.
+        """CREATE TABLE reported (
+            tenant TEXT NOT NULL, spool TEXT NOT NULL, last_id INTEGER NOT NULL, first_id INTEGER NOT NULL,
+            entry_id INTEGER NOT NULL, ids TEXT NOT NULL, leaves BLOB NOT NULL, salts BLOB NOT NULL,
+            PRIMARY KEY (tenant, spool, last_id)
+        )""",
+    ),
 )
 
 

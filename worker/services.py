@@ -13,6 +13,9 @@ from worker.mediator import MediatorPort
 from worker.metrics import Metrics
 from worker.ports import Clock, Ids, Scorer, Signer
 from worker.routing.catalogue import CompiledCatalogue
+from worker.sessions.session_metrics import SessionMetrics
+from worker.sessions.settings import SessionsSettings
+from worker.sessions.spool_port import SpoolPort
 from worker.strict_json import JsonLimits
 from worker.telemetry import Telemetry
 from worker.upstream.attempts import AttemptLimits
@@ -48,8 +51,8 @@ class Limits:
 class Services:
     """The application's collaborators; `host` names the runtime in /health.
 
-    `metrics`, `watch`, `failures` and `live` are what this process has seen: a host makes them once, and no decision
-    reads them.
+    `metrics`, `watch`, `failures`, `live` and `session_metrics` are what this process has seen: a host makes them once,
+    and no decision reads them. `spool`: of reported sessions, None = the host keeps none.
     """
 
     mediator: MediatorPort
@@ -71,3 +74,6 @@ class Services:
     cache: CacheSettings = field(default_factory=CacheSettings)
     telemetry: Telemetry = field(default_factory=Telemetry)
     signer: Signer | None = None
+    sessions: SessionsSettings = field(default_factory=SessionsSettings)
+    session_metrics: SessionMetrics = field(default_factory=SessionMetrics)
+    spool: SpoolPort | None = None

@@ -73,15 +73,15 @@ def _find(sql: Sql, tenant: str, decision_id: str) -> _Open:
     """Raises: StateError if the decision was never recorded."""
     rows = sql.execute(
         """SELECT state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry_id, key_id,
-           planned_tokens FROM decision
+           planned_tokens, request_id FROM decision
            WHERE tenant = ? AND decision_id = ?""",
         tenant,
         decision_id,
     )
     if not rows:
         raise StateError("a settlement names a decision that was never recorded")
-    state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry, key_id, planned = rows[0]
-    session = Session(tenant, str(session_id), str(user_id), as_int(at_us))
+    state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry, key_id, planned, request = rows[0]
+    session = Session(tenant, str(session_id), str(user_id), as_int(at_us), str(request))
     return _Open(
         str(state),
         session,

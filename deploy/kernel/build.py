@@ -82,11 +82,14 @@ def keep_compiled(module: bytes, out: Path) -> Path | None:
     """Keep the machine code of the module beside it, instead of any older one; None where wasmtime isn't installed."""
     try:
         from gateway.adapters.wasmtime_kernel import compile_kernel, compiled_path
-
+        from gateway.adapters.wasmtime_library import WasmtimeFailed
+    except ImportError:
+        return None
+    try:
         kept = compiled_path(out, module)
         if not kept.is_file():
             write(compile_kernel(module), kept)
-    except ImportError:
+    except (ImportError, WasmtimeFailed):
         return None
     for older in out.parent.glob(f"{out.stem}-*.cwasm"):
         if older != kept:

@@ -2,7 +2,8 @@
 
 Standard library only; safe to call again, as it does only what is missing. From npm and PyPI alone:
 
-* OpenAI's Node SDK, pinned in tests/clients/package.json, for the Node that the edge tools bring;
+* OpenAI's Node SDK, pinned in tests/clients/package.json, for the Node that the edge tools bring, and axe-core, which
+  looks for barriers in our pages;
 * LiteLLM and TensorZero with all that they bring, pinned in tests/clients/requirements.txt, in a virtual environment.
 
 Both lie in a cache folder named after the pins, beside the edge tools' (tests/edge/setup_edge.py).
@@ -59,7 +60,7 @@ def _run(what: str, command: list[str], cwd: Path) -> None:
 
 
 def _install_node_package(folder: Path) -> None:
-    print(f"installing OpenAI's Node SDK into {folder}", flush=True)
+    print(f"installing OpenAI's Node SDK and axe-core into {folder}", flush=True)
     partial = folder / "npm.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()

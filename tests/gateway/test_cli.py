@@ -13,7 +13,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.cli import cli
+from gateway.command_group import cli
 from gateway.settings import ALL_SETTINGS, read_settings
 from tests.contracts.misbehaving_server import Answer, Server, replies
 from tests.serving import HARPOON, Serving, environment, serving

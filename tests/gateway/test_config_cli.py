@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.cli import cli
+from gateway.command_group import cli
 from gateway.commands.config import config_cli
 from gateway.settings import ALL_SETTINGS
 

@@ -20,13 +20,11 @@ SECRETS = {
     "GROQ_API_KEY": "hush-groq",
     "OPENAI_API_KEY": "hush-openai",
     "WORKERS_AI_API_KEY": "hush-workers",
-    "NATIVE_API_KEY": "hush-native",
-    "OPENROUTER_API_KEY": "hush-router",
-    "AI_GATEWAY_TOKEN": "hush-gateway",
     "LEDGER_SIGNING_KEY": "5ec2e7" * 10 + "beef",
-    "MCP_API_KEY": "hush-mcp",
-    "GITHUB_CLIENT_SECRET": "hush-github",
-} | {"HOSTED_AI_PANEL_KEY": "hush-panel", "HOSTED_AI_ADMIN_PASSWORD": "hush-admin"}
+}
+OPERATORS = ("SCR_API_KEY", "SCR_PUBLIC_KEYS", "SCR_DASHBOARD_PASSWORD", "MCP_API_KEY", "GITHUB_CLIENT_SECRET")
+OTHERS = ("HOSTED_AI_PANEL_KEY", "HOSTED_AI_ADMIN_PASSWORD", "NATIVE_API_KEY", "OPENROUTER_API_KEY", "AI_GATEWAY_TOKEN")
+SECRETS |= {name: f"hush-{name}-0123" for name in (*OPERATORS, *OTHERS)}
 
 
 def read(environment: dict[str, str] | None = None, **flags: str) -> HostSettings:
@@ -201,7 +199,8 @@ def test_a_provider_is_there_once_it_can_be_called(environment: dict[str, str], 
 
 
 def test_no_secret_shows_in_any_repr_or_help() -> None:
-    settings = read({**SECRETS, "WORKERS_AI_BASE_URL": "https://w.example", "HOSTED_AI_BASE_URL": "https://h.example"})
+    bases = {"WORKERS_AI_BASE_URL": "https://w.example", "HOSTED_AI_BASE_URL": "https://h.example"}
+    settings = read({**SECRETS, **bases, "SCR_DASHBOARD_USER": "ops"})
     shown = f"{settings!r} {settings.configuration!r} {settings.configuration.access!r} {ALL_SETTINGS!r}"
     for secret in SECRETS.values():
         assert secret not in shown

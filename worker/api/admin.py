@@ -22,6 +22,8 @@ from worker.mediator import MediatorPort
 from worker.ports import Clock, Ids
 from worker.routing.catalogue import CompiledCatalogue
 from worker.services import Services
+from worker.sessions.spool_erasure import erase_from_spool
+from worker.sessions.spool_port import SpoolPort
 from worker.strict_json import JsonLimits
 from worker.tenants.administration import KEY_REVOKED, NO_KEY, NO_TENANT, TENANT_EXISTS, TOO_MANY_KEYS, Order
 from worker.tenants.usage import DAY_US
@@ -72,7 +74,10 @@ _PROBLEMS: dict[str, tuple[type[CallerError], str]] = {
 
 
 class Office(NamedTuple):
-    """What administration works with. `digest`: of the administrator's token, "" = there is none."""
+    """What administration works with. `digest`: of the administrator's token, "" = there is none.
+
+    `spool`: of completed sessions, None = the host keeps none.
+    """
 
     mediator: MediatorPort
     clock: Clock
@@ -80,6 +85,7 @@ class Office(NamedTuple):
     catalogue: CompiledCatalogue
     digest: str
     limits: JsonLimits
+    spool: SpoolPort | None = None
 
 
 def office_of(services: Services) -> Office:
@@ -91,6 +97,7 @@ def office_of(services: Services) -> Office:
         services.catalogue,
         services.admin_digest,
         services.limits.json,
+        services.spool,
     )
 
 
@@ -203,7 +210,10 @@ async def erase(call: Call) -> tuple[int, dict[str, Any]]:
     fields = call.fields(*_SUBJECTS)
     subject, name = fields.only_text(_SUBJECTS)
     found = await call.order("erase", {"subject": _SUBJECTS[subject], "name": name})
-    return 200, {"object": "erasure", "tenant": call.tenant, **found}
+    office, events = call.office, 0
+    if office.spool is not None:
+        events = await erase_from_spool(office.spool, office.mediator, call.tenant, _SUBJECTS[subject], name)
+    return 200, {"object": "erasure", "tenant": call.tenant, **found, "events": events}
 
 
 async def list_keys(call: Call) -> tuple[int, dict[str, Any]]:

@@ -18,7 +18,8 @@ from worker.tenants.usage import DAY_US
 
 MAX_NAME_CHARACTERS = 64
 MAX_LISTED_NAMES = 64
-MAX_ID_CHARACTERS = 128
+#: Of a user or a session, as a service may report them.
+MAX_NAMED_CHARACTERS = 1_024
 MAX_SECONDS = 10 * 366 * 86_400
 _NAME = frozenset(map(chr, range(32, 127)))
 _BY_WIRE_NAME = {wire: field for field, wire in WIRE_NAMES.items()}
@@ -60,8 +61,8 @@ class Fields:
         if len(found) != 1:
             raise MalformedRequest(f"give one of {', '.join(names)}", param=found[0] if found else None)
         value = self._values[found[0]]
-        if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID_CHARACTERS:
-            raise MalformedRequest(f"{found[0]} must be 1 to {MAX_ID_CHARACTERS} characters", param=found[0])
+        if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAMED_CHARACTERS:
+            raise MalformedRequest(f"{found[0]} must be 1 to {MAX_NAMED_CHARACTERS} characters", param=found[0])
         return found[0], value
 
     def seconds(self, name: str, default: int | None, least: int = 0) -> int | None:

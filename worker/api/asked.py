@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from typing import Any
 
 from worker.admission import Facts
 from worker.api.answers import Headers, Scope, header_of
@@ -53,7 +54,7 @@ def facts_of(
         max_output_tokens=request.max_output_tokens,
         needs=request.needs,
         time_limit_us=min(request.policy.deadline_us or services.limits.request_us, services.limits.request_us),
-        session_id=_identifier(header_of(scope, b"x-session-id")),
+        session_id=_identifier(header_of(scope, b"x-session-id")) or _session_in(request),
         user_id=_identifier(header_of(scope, b"x-user-id")),
     )
 
@@ -101,6 +102,13 @@ def decision_id(at_us: int, ids: Ids) -> str:
 
 def _identifier(value: str | None) -> str:
     return value[:MAX_ID_CHARACTERS] if value and value.isascii() else ""
+
+
+def _session_in(request: ChatRequest) -> str:
+    """The session that the body's metadata names, "" if it names none."""
+    metadata: Any = request.body.values.get("metadata")
+    named = metadata.get("session_id") if metadata else None
+    return named[:MAX_ID_CHARACTERS] if isinstance(named, str) else ""
 
 
 @lru_cache(maxsize=1024)

@@ -1,9 +1,9 @@
 """GET /health: that the service lives, and whether anybody behind it is known to; `?detailed=true` goes and looks.
 
-The plain answer does no I/O: it tells what calls and probes of this process have shown. The detailed one asks every
-configured provider for its models, which costs nothing, and the database for the caller's circuit breakers. It needs a
-token where tokens are set, and what a probe found holds for PROBE_HOLDS_US, so that nobody can be made to hammer a
-provider.
+The plain answer asks nobody: it tells what calls and probes of this process have shown, and what the spool of sessions
+counted lately. The detailed one asks every configured provider for its models, which costs nothing, and the database
+for the caller's circuit breakers. It needs a token where tokens are set, and what a probe found holds for
+PROBE_HOLDS_US, so that nobody can be made to hammer a provider.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from worker.api.answers import Receive, Scope, Send, send_error, send_json
 from worker.api.auth import authenticate
+from worker.api.session_counts import DEGRADED, HEALTHY, UNHEALTHY, SessionCounts
 from worker.errors import HarpoonError, MalformedRequest, StateError
 from worker.probing import probe_provider
 from worker.routing.catalogue import Route
@@ -34,19 +35,31 @@ class Health:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._began_us = services.clock.monotonic_us()
+        self._sessions = SessionCounts(services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services = self._services
         try:
             if not _is_detailed(scope):
-                await send_json(send, self._plain(is_degraded=self._all_down()), [])
+                await send_json(send, await self._with_sessions(self._plain(is_degraded=self._all_down())), [])
                 return
             tenant = await authenticate(services, scope)
-            await send_json(send, await self._detailed(tenant), [])
+            await send_json(send, await self._with_sessions(await self._detailed(tenant)), [])
         except HarpoonError as problem:
             await send_error(send, problem, [(b"x-request-id", services.ids.new("req").encode())])
 
+    async def _with_sessions(self, plain: dict[str, Any]) -> dict[str, Any]:
+        """With how the sessions are, where there is a spool; the worse of the two states is the whole's."""
+        if self._services.spool is None:
+            return plain
+        status, told = await self._sessions.health()
+        if status == UNHEALTHY and not self._services.sessions.is_alone:
+            status = DEGRADED  # chats go on
+        return {**plain, "status": plain["status"] if status == HEALTHY else status, **told}
+
     def _all_down(self) -> bool:
+        if self._services.sessions.is_alone:
+            return False
         return self._services.watch.all_down(self._services.configured)
 
     def _plain(self, *, is_degraded: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""GET /: where a newcomer goes from here."""
+"""GET /: where a newcomer goes from here. A browser is shown the demo instead, by its host, if there is one."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ class Index:
             "description": "/openapi.json",
             "open_access": self._services.keyring.is_open,
         }
-        await send_json(send, value, [])
+        await send_json(send, value, [(b"vary", b"Accept")])

@@ -138,9 +138,7 @@ SAYINGS: Final[Mapping[tuple[str, str], Saying]] = MappingProxyType(
         (codes.INVARIANT_VIOLATION, ANY): _plain("breaks the rule {subject}", "the rule {subject} would be broken"),
     }
 )
-_REASON: Final = re.compile(
-    r"([A-Z_]+): ([^ ]+)(?: \((-?[0-9]+) against (-?[0-9]+)(?: [a-z-]+)?\))? \[([0-9]+) of ([0-9]+)\]"
-)
+_REASON: Final = r"([A-Z_]+): ([^ ]+)(?: \((-?[0-9]+) against (-?[0-9]+)(?: [a-z-]+)?\))? \[([0-9]+) of ([0-9]+)\]"
 
 
 class Reason(NamedTuple):
@@ -172,7 +170,7 @@ class Reason(NamedTuple):
 
 def reason_from_text(text: str) -> Reason:
     """The reason that `Reason.to_text` wrote. Raises: ValueError."""
-    found = _REASON.fullmatch(text)
+    found = re.fullmatch(_REASON, text)
     if found is None:
         raise ValueError("a reason reads CODE: subject (value against bound unit) [denied of routes]")
     code, subject, value, bound, denied, routes = found.groups()

@@ -62,15 +62,26 @@ def erase_in(sql: Sql, hasher: Hasher, tenant: str, log: int, subject: str, name
 
 
 def retain_in(
-    sql: Sql, hasher: Hasher, tenant: str, log: int, now_us: int, keep_us: int, kinds: Collection[str]
+    sql: Sql,
+    hasher: Hasher,
+    tenant: str,
+    log: int,
+    now_us: int,
+    keep_us: int,
+    kinds: Collection[str],
+    has_spool: bool = False,
 ) -> bool:
     """Drop evidence of these kinds that is older than `keep_us`, oldest first, and say so in the log.
 
+    Args: has_spool: an event that is in no spool yet stays, and so does what comes after it.
     Returns: whether there may be more to drop.
     """
     first, bounds, names = entry_id(log, 0), bounds_in(sql, log), sorted(kinds)
     start = min(bounds.get(kind, 0) for kind in names)
     rows = _oldest(sql, log, start, names, DROPPED_AT_ONCE)
+    if has_spool and SESSION_COMPLETION in kinds:
+        kept = _first_unrelayed(sql, log)
+        rows = [row for row in rows if kept is None or as_int(row[0]) < kept]
     # Up to the first that is still kept: what is dropped is told by one bound. Times ahead of now are of a clock that
     # was wrong: they keep nobody's evidence, and tell nothing of their own age but by what came after them.
     passed = [
@@ -124,6 +135,18 @@ def _oldest(sql: Sql, log: int, start: int, kinds: Sequence[str], most: int) -> 
         *kinds,
         most,
     )
+
+
+def _first_unrelayed(sql: Sql, log: int) -> int | None:
+    """The first event of the log that is in no spool yet."""
+    mark, first = as_int(sql.execute("SELECT relayed_id FROM tenant WHERE log = ?", log)[0][0]), entry_id(log, 0)
+    rows = sql.execute(
+        """SELECT id FROM ledger WHERE id > ? AND id < ? AND kind = 'SESSION_COMPLETION' AND evidence IS NOT NULL
+           ORDER BY id LIMIT 1""",
+        max(mark, first - 1),
+        first + ENTRIES_PER_LOG,
+    )
+    return as_int(rows[0][0]) if rows else None
 
 
 def bounds_in(sql: Sql, log: int) -> dict[str, int]:

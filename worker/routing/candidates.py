@@ -75,8 +75,8 @@ def cost_usd_micros(route: Route, input_tokens: int, output_tokens: int) -> int:
 
 def unconfigured_routes(catalogue: CompiledCatalogue, model: str, configured: frozenset[str]) -> list[str]:
     """Ids of the model's routes that nobody can call here. Raises: UnknownModel."""
-    routes = [catalogue.routes[position] for position in requested_routes(catalogue, model)]
-    return [route.id for route in routes if route.provider not in configured]
+    routes, positions = catalogue.routes, requested_routes(catalogue, model)
+    return [route.id for at in positions if (route := routes[at]).provider not in configured]
 
 
 def build_candidates(

@@ -27,6 +27,7 @@ from worker.configuration import read_configuration
 from worker.mediator import Mediator
 from worker.ports import Sql, SqlRow
 from worker.services import Services
+from worker.sessions.spool import Spool
 from worker.telemetry import Observer
 from worker.upstream.dispatch import Dispatcher, UpstreamLimits
 
@@ -55,9 +56,10 @@ class Auditor:
 
 
 class Application:
-    """`create_app` with everything behind it, and what can be asked of its state."""
+    """`create_app` with everything behind it, and what can be asked of its state. `kept`: the spool's database."""
 
     services: Services
+    kept: SqliteDatabase
 
     def __init__(self, app: Starlette, database: SqliteDatabase, mediator: Mediator, clock: SystemClock) -> None:
         self.app = app
@@ -119,6 +121,10 @@ async def application(
     mediator = Mediator(database, hasher, configuration.mediator_config(hasher), configuration.answers(clock))
     await mediator.open()
     auditor.is_looking = True
+    kept = SqliteDatabase(":memory:")
+    await kept.open()
+    spool = Spool(kept, configuration.sessions.spool_max_events)
+    await spool.open()
     models = frozenset(route.served_id for route in configuration.catalogue.routes if route.simulated)
     simulator = Simulator(SimulatorSettings(models), clock, pacing)
     transport = ProviderTransport(simulator=SimulatorTransport(simulator))
@@ -136,14 +142,18 @@ async def application(
         telemetry=replace(configuration.telemetry, observer=observer),
         cache=configuration.cache,
         limits=replace(configuration.limits, request_us=request_us, last_send_us=last_send_us),
+        sessions=configuration.sessions,
+        spool=spool,
     )
     harness = Application(create_app(services), database, mediator, clock)
+    harness.kept = kept
     harness.services = services
     try:
         yield harness
     finally:
         await harness.client.aclose()
         await transport.aclose()
+        await kept.close()
         await database.close()
 
 

@@ -55,6 +55,16 @@ async def test_the_names_are_those_of_the_documentation(harpoon: Application) ->
         "harpoon_limited",
         "harpoon_classified",
         "harpoon_cache_lookups",
+        "scr_events_captured",
+        "scr_captures_refused",
+        "scr_capture_latency_seconds",
+        "scr_queue_delay_seconds",
+        "scr_events_routed",
+        "scr_routing_failures",
+        "scr_spool_up",
+        "scr_spool_events",
+        "scr_destination_up",
+        "scr_spool_utilization_ratio",
     }
     for family in families.values():
         assert family.documentation

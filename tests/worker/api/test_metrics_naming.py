@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.worker.api.application_kit import application, ask
+from tests.worker.api.application_kit import Application, application, ask
+from tests.worker.sessions.session_kit import SHORT
 
-NAME = re.compile(r"harpoon_[a-z][a-z0-9]*(_[a-z0-9]+)*")
+NAME = re.compile(r"(?:harpoon|scr)_[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LABEL = re.compile(r"[a-z][a-z0-9_]*")
 #: Prometheus' base units, and ours for money; others would have to be converted.
 BASE_UNITS = ("seconds", "bytes", "ratio", "usd", "celsius", "info")
@@ -88,12 +90,16 @@ def series_problems(family: Metric, name: str) -> Iterator[str]:
 
 
 def histogram_problems(family: Metric) -> Iterator[str]:
-    buckets = [(sample.labels["le"], sample.value) for sample in family.samples if sample.name.endswith("_bucket")]
-    counts = [sample.value for sample in family.samples if sample.name.endswith("_count")]
-    bounds = [float(bound) for bound, _ in buckets]
-    values = [value for _, value in buckets]
-    if buckets[-1][0] != "+Inf" or bounds != sorted(bounds) or values != sorted(values) or values[-1:] != counts:
-        yield f"{family.name}: its buckets don't add up"
+    of_each: dict[str, list[Any]] = {}
+    for sample in family.samples:
+        of_each.setdefault(sample.labels.get("destination", ""), []).append(sample)
+    for samples in of_each.values():
+        buckets = [(sample.labels["le"], sample.value) for sample in samples if sample.name.endswith("_bucket")]
+        counts = [sample.value for sample in samples if sample.name.endswith("_count")]
+        bounds = [float(bound) for bound, _ in buckets]
+        values = [value for _, value in buckets]
+        if buckets[-1][0] != "+Inf" or bounds != sorted(bounds) or values != sorted(values) or values[-1:] != counts:
+            yield f"{family.name}: its buckets don't add up"
 
 
 async def test_a_page_with_everything_on_it_has_no_problem() -> None:
@@ -101,10 +107,22 @@ async def test_a_page_with_everything_on_it_has_no_problem() -> None:
     async with application(**settings) as harpoon:
         for fields in ({}, {"stream": True}, {"covenant": "budget $0.0000001"}, {"model": "nobody/knows"}, {}):
             await harpoon.client.post("/chat/completions", json=ask(**fields))
+        await report_sessions(harpoon)
         text = (await harpoon.client.get("http://localhost/metrics")).text
     assert list(problems(text)) == []
     assert "harpoon_limited_total{" in text
     assert "harpoon_denials_total{" in text
+    assert "scr_captures_refused_total{" in text
+    assert "scr_delivery_latency_seconds_bucket{" in text
+
+
+async def report_sessions(harpoon: Application) -> None:
+    """One that is kept, one that is refused; and what a delivery would have counted."""
+    for body in (SHORT, {}):
+        await harpoon.client.post("http://localhost/api/session-completion/events", json=body)
+    for destination in ("audit", "billing"):
+        harpoon.services.session_metrics.delivered(destination, [1_000, 2_000], 3_000)
+        harpoon.services.session_metrics.failed(destination)
 
 
 async def test_a_fresh_page_has_none_either() -> None:

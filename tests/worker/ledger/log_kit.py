@@ -11,6 +11,7 @@ from tests.worker.decision_kit import BETA, NOW_US, SECOND_US, World, facts, fal
 from worker.ledger.audit import Report
 from worker.ledger.checkpoint import Checkpoint, key_id_of
 from worker.ledger.export import checkpoint_line, entry_line, header_line, verify_export
+from worker.sessions.desk import APPEND
 from worker.tenants.administration import Order
 
 SHA3 = hasher()
@@ -28,7 +29,7 @@ async def signed(checkpoint: Checkpoint, seed: bytes = SEED) -> Checkpoint:
 
 
 async def fill(state: World, requests: int = 6) -> None:
-    """Requests by two users, one refused, one that fell back, one swept and corrected, one by nobody."""
+    """Requests by two users, one refused, one that fell back, one swept and corrected, one by nobody; and a batch."""
     for number in range(1, requests + 1):
         names = {"user_id": ("lovelace", "grace", "")[number % 3], "session_id": "s-7" if number % 2 else ""}
         await state.mediator.admit(facts(number, needs=("vision",) if number == 2 else (), **names))
@@ -40,6 +41,8 @@ async def fill(state: World, requests: int = 6) -> None:
             await state.mediator.settle(settlement(number))
         else:
             await state.mediator.settle(settlement(number))
+    leaves = [[number, "01" * 32, f"{number:064x}"] for number in (1, 2, 3)]
+    await state.mediator.sessions("acme", APPEND, {"spool": "s", "leaves": leaves, "at_us": NOW_US + SECOND_US})
 
 
 async def erase(state: World, user: str, at_us: int = NOW_US + 2 * SECOND_US) -> dict[str, Any]:

@@ -81,9 +81,16 @@ def _tenant_paths() -> Plain:
 
 
 def _erasure() -> Plain:
-    name: Plain = {"type": "string", "minLength": 1, "maxLength": 128}
+    name: Plain = {"type": "string", "minLength": 1, "maxLength": 1024}
     erased = record(
-        {"object": one_of("erasure"), "tenant": STRING, "entries": COUNT, "decisions": COUNT, "seq": NULLABLE_COUNT}
+        {
+            "object": one_of("erasure"),
+            "tenant": STRING,
+            "entries": COUNT,
+            "decisions": COUNT,
+            "seq": NULLABLE_COUNT,
+            "events": COUNT,
+        }
     )
     wanted: Plain = {"anyOf": [record({"user_id": name}), record({"session_id": name})]}
     return _operation(

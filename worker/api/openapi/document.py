@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
-
-from worker.api.answers import JSON_TYPE, Receive, Scope, Send, send_body
+from worker.api.dashboard_login import COOKIE
 from worker.api.health import VERSION
 from worker.api.openapi import (
     administration,
     canon,
     chat,
     covenant,
+    dashboard,
     endpoints,
     inspection,
     interference,
     ledger,
     operations,
     plain_text,
+    sessions,
 )
 from worker.api.openapi.parts import Plain, error_responses, error_schema, headers
 
@@ -32,6 +32,8 @@ def document() -> Plain:
         canon,
         interference,
         ledger,
+        sessions,
+        dashboard,
         operations,
         administration,
     )
@@ -64,18 +66,12 @@ def document() -> Plain:
                     "scheme": "bearer",
                     "description": "HARPOON_ADMIN_TOKEN; while it is unset, administration is off (404)",
                 },
+                "dashboard": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "by POST /dashboard/login; an open gateway without a login needs none",
+                },
             },
         },
     }
-
-
-class OpenApi:
-    """The endpoint, as an ASGI application. Open to everyone: it tells nothing about a tenant."""
-
-    def __init__(self) -> None:
-        self._body = b""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Written once it is asked for: a host that starts has better things to do.
-        self._body = self._body or json.dumps(document(), separators=(",", ":")).encode()
-        await send_body(send, 200, [JSON_TYPE], self._body)

@@ -49,11 +49,16 @@ def paths() -> Plain:
 
 def schemas() -> Plain:
     plain: Plain = {
-        "status": one_of("healthy", "degraded"),
+        "status": one_of("healthy", "degraded", "unhealthy"),
         "deployment_modes": list_of(STRING),
         "version": STRING,
         "host": STRING,
         "providers": {"type": "object", "additionalProperties": one_of("configured", "not configured")},
+    }
+    sessions: Plain = {
+        "events_captured_last_minute": NULLABLE_COUNT,
+        "average_latency_ms": {"type": ["number", "null"], "minimum": 0},
+        "destinations_reachable": NULLABLE_COUNT,
     }
     detailed: Plain = {
         "uptime_s": COUNT,
@@ -70,7 +75,7 @@ def schemas() -> Plain:
         "open_access": BOOLEAN,
     }
     return {
-        "Health": record({**plain, **detailed}, optional=detailed),
+        "Health": record({**plain, **sessions, **detailed}, optional=[*sessions, *detailed]),
         "ProviderHealth": _provider(),
         "Index": record(index),
     }

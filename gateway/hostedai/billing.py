@@ -6,7 +6,7 @@ hold began and ended, pods that were stopped (paid at a quarter), half hours bou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,10 +84,13 @@ def reconcile(
         held_us += -length_us if row.charge.kind == "credit" else length_us
         ours[row.lease_id] = usd_micros + row.charge.usd_micros, held_us
     theirs = {one.subscription_id: one for one in metered}
+    by_lease: dict[str, list[Use]] = {}
+    for use in uses:
+        by_lease.setdefault(use.lease_id, []).append(use)
     lines = []
     for lease in leases:
         found = theirs.get(lease.subscription_id) if lease.subscription_id else None
-        lines.append(_line(lease, ours.get(lease.id, (0, 0)), found, uses, now_us))
+        lines.append(_line(lease, ours.get(lease.id, (0, 0)), found, by_lease.get(lease.id, ()), now_us))
     known = {lease.subscription_id for lease in leases}
     lines += [_stranger(one) for one in metered if one.subscription_id not in known]
     listed = sum([one.usd_micros for one in metered])
@@ -103,8 +106,7 @@ def reconcile(
     return Statement(tuple(lines), bill.total_usd_micros, tuple(parts), rest)
 
 
-def _line(lease: Lease, held: tuple[int, int], theirs: Usage | None, uses: Iterable[Use], now_us: int) -> Line:
-    mine = [use for use in uses if use.lease_id == lease.id]
+def _line(lease: Lease, held: tuple[int, int], theirs: Usage | None, mine: Sequence[Use], now_us: int) -> Line:
     billed = 0 if theirs is None else theirs.usd_micros
     ours, held_us = held
     parts, rest = _parts(lease, ours, held_us, theirs, now_us)

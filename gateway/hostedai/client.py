@@ -7,8 +7,8 @@ reads again before repeating it. Lists that a filter by team does not reliably f
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -17,7 +17,7 @@ import httpx
 from gateway.hostedai import models
 from gateway.hostedai.errors import NotAsked, Unclear, Unreadable, error_of, is_error_object
 from gateway.hostedai.settings import API_KEY, BEARER
-from gateway.hostedai.shapes import Row, identity, number, object_of, read_body, read_error, rows_of, text
+from gateway.hostedai.shapes import Row, find, identity, number, object_of, read_body, read_error, rows_of, text
 from worker.ports import Clock, NotSent, NotSentInTime, Transport
 from worker.upstream.http_request import build_request
 
@@ -237,18 +237,30 @@ class HostedAiClient:
         body = {"subscription_id": subscription_id, "team_id": team, "pool_id": pool_id}
         await self._post("/gpuaas/pool/unsubscribe", body)
 
-    async def subscriptions(self, team: str) -> list[models.Subscription]:
-        """The team's holds, all pages of them; rows of other teams, and rows that don't say whose, are left out."""
+    async def subscriptions(self, team: str, known: Collection[int] = ()) -> list[models.Subscription]:
+        """The team's holds, all pages of them; rows of other teams, and rows that don't say whose, are left out.
+
+        Args: known: ids that are the team's for sure; a row of one of them counts though it doesn't say whose it is.
+        """
         found: dict[int, models.Subscription] = {}
+        untold = {str(one) for one in known}
+        seen: set[str] = set()
         for page in range(self._max_pages):
             query = {"team_id": team, "page": page, "per_page": PER_PAGE}
             value = await self._get("/gpuaas/pool-subscription", query, self._times.instances_us)
-            rows = _each(value, models.subscription_of, "subscriptions")
-            before = len(found)
-            found |= {row.id: row for row in rows}
-            if not _has_more(value, page, len(rows)) or len(found) == before:
+            rows = rows_of(value, "subscriptions")
+            # Only the team's own rows are read: whatever is wrong with another's must not hide or shadow them.
+            mine = [models.subscription_of(row) for row in rows if text(row.get("team_id")) == team]
+            found |= {row.id: row for row in mine}
+            for row in rows:
+                if not text(row.get("team_id")) and text(find(row, "id", "subscription_id")) in untold:
+                    one = replace(models.subscription_of(row), team=team)
+                    found.setdefault(one.id, one)
+            ids = {text(find(row, "id", "subscription_id")) for row in rows}
+            if not _has_more(value, page, len(rows)) or ids <= seen:
                 break
-        return [row for row in found.values() if row.team == team]
+            seen |= ids
+        return list(found.values())
 
     async def connection_info(self, team: str, subscription_id: int) -> list[models.Pod]:
         """The pods of one hold as its connection info has them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -25,6 +26,7 @@ from worker.ports import Clock, Ids
 #: First-party clients keep what they read of pools this long.
 POOLS_KEPT_US: Final = 30_000_000
 LOOK_US: Final = 1_000_000
+_log = logging.getLogger("harpoon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class LeaseDesk:
     async def _offers(self, team: str) -> list[PoolOffer]:
         found: dict[int, PoolOffer] = {}
         for region in await self._client.regions(team):
-            priced = await self._client.available_pools(team, region.gpuaas_id or region.id)
+            found_here = await self._client.available_pools(team, region.gpuaas_id or region.id)
+            priced = [offer for one in found_here if (offer := await self._priced(one, team)) is not None]
             try:
                 shared = await self._client.compatible_pools(self._settings.service_id, team, region.id)
             except HostedAiError:
@@ -117,6 +120,17 @@ class LeaseDesk:
             told = {offer.id: offer for offer in shared}
             found |= {offer.id: _joined(offer, told.get(offer.id)) for offer in priced}
         return list(found.values())
+
+    async def _priced(self, offer: PoolOffer, team: str) -> PoolOffer | None:
+        """The offer with its price; None if nobody says it, because what costs an unknown amount keeps no budget."""
+        if offer.hourly_usd_micros is not None:
+            return offer
+        try:
+            quote = await self._client.quote(offer.id, team)
+        except HostedAiError as problem:
+            _log.warning("pool %s is not leased, its price is not known: %s", offer.id, problem)
+            return None
+        return replace(offer, hourly_usd_micros=quote.hourly_usd_micros) if quote.hourly_usd_micros >= 0 else None
 
     async def _neighbours_mb(self, pool_id: int, team: str) -> int | None:
         """What other teams take of a pool's memory, where the admin panel tells it."""
@@ -168,6 +182,7 @@ class LeaseDesk:
     async def _lease_of(self, tenant: str, team: str, row: PolicyRow, take: Take) -> Lease | None:
         """The live lease of a pool, or a new one; None if it is on its way out."""
         offer, now_us = take.state.offer, self._clock.now_us()
+        assert offer.hourly_usd_micros is not None, "only what has a price is offered"
         existing = next(
             (one for one in self.board.values() if one.team == team and one.pool_id == offer.id and one.is_live), None
         )
@@ -181,7 +196,7 @@ class LeaseDesk:
             tenant=tenant,
             team=team,
             pool_id=offer.id,
-            hourly_usd_micros=(offer.hourly_usd_micros or 0) * slices,
+            hourly_usd_micros=offer.hourly_usd_micros * slices,
             pool_name=take.state.pool,
             priority=row.priority,
             share_percent=share,

@@ -22,6 +22,7 @@ from gateway.hostedai.lease import (
     NO_ACCESS,
     NO_CAPACITY,
     NOT_VALID,
+    SET_BACK_US,
     Accepted,
     Checked,
     Doing,
@@ -39,13 +40,15 @@ from gateway.hostedai.lease import (
     Unsure,
 )
 from gateway.hostedai.lease_store import LeaseStore, NotSteering
-from gateway.hostedai.reconciler import Reconciler
-from worker.errors import StateError
+from gateway.hostedai.reconciler import EVERY_US, Reconciler
+from worker.errors import IntegrityError, StateError
 from worker.ports import Clock, Transport
 from worker.upstream.http_request import build_request
 
 #: How long the wheel is held without being held on to; a process that dies is replaced after that.
 STEERING_US: Final = 30_000_000
+#: Before what could not be done at all is tried again.
+PAUSE_US: Final = 1_000_000
 _RECONCILING: Final = "reconciling"
 _log = logging.getLogger("harpoon")
 
@@ -141,6 +144,8 @@ class LeaseDriver:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
         self._epoch = 0
+        rules = store.rules
+        self._longest_pause_us = max(rules.renew_us, rules.slow_poll_us, rules.poll_us) + SET_BACK_US
         self.reconciler = Reconciler(client, store, clock, changed)
 
     @property
@@ -179,16 +184,18 @@ class LeaseDriver:
             for lease in await self._store.live():
                 if lease.id in self._busy:
                     continue
-                if lease.due_us > now_us:
+                # What is due later than any pause lasts was put off by a clock that has been set back since.
+                if 0 < lease.due_us - now_us <= self._longest_pause_us:
                     wait_us = min(wait_us, lease.due_us - now_us)
                     continue
                 self._begin(lease.id, self._drive(lease))
-            if self.reconciler.due_us <= now_us and _RECONCILING not in self._busy:
+            if not 0 < self.reconciler.due_us - now_us <= EVERY_US and _RECONCILING not in self._busy:
                 self._begin(_RECONCILING, self._reconcile())
-            return max(1, min(wait_us, max(0, self.reconciler.due_us - now_us) or wait_us))
-        except (StateError, NotSteering) as problem:
+            until_us = self.reconciler.due_us - now_us
+            return max(1, min(wait_us, until_us if until_us > 0 else wait_us))
+        except IntegrityError as problem:
             _log.error("leases can't be driven, will try again: %s", problem)
-            return 1_000_000
+            return PAUSE_US
 
     async def _steer(self) -> bool:
         if not await self._store.steer(self._holder, self._clock.now_us(), STEERING_US):
@@ -203,16 +210,24 @@ class LeaseDriver:
     def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._busy[name] = task
-        task.add_done_callback(lambda _: self._done(name))
+        task.add_done_callback(lambda ended: self._done(name, ended))
 
-    def _done(self, name: str) -> None:
+    def _done(self, name: str, ended: asyncio.Task[None]) -> None:
+        """What ended by surprise counts as under way for a while, so that it is not begun again at once."""
+        if ended.cancelled() or (surprise := ended.exception()) is None:
+            self._free(name)
+            return
+        _log.error("%s ended by %s, will try again", name, type(surprise).__name__)
+        self._clock.call_later(PAUSE_US, lambda: self._free(name))
+
+    def _free(self, name: str) -> None:
         self._busy.pop(name, None)
         self._woken.set()
 
     async def _reconcile(self) -> None:
         try:
             await self.reconciler.run()
-        except (StateError, NotSteering) as problem:
+        except IntegrityError as problem:
             _log.error("holds can't be compared with leases, will try again: %s", problem)
 
     async def _drive(self, lease: Lease) -> None:
@@ -220,14 +235,16 @@ class LeaseDriver:
             self._changed(await self.step(lease))
         except NotSteering:
             self._epoch = 0
-        except StateError as problem:
+        except IntegrityError as problem:
             _log.error("lease %s can't be stored, will try again: %s", lease.id, problem)
-            await self._clock.sleep(1_000_000)
+            await self._clock.sleep(PAUSE_US)
 
     async def step(self, lease: Lease) -> Lease:
         """Do what is next for a lease, and store what came of it. Raises: StateError; NotSteering."""
         if lease.state is State.HELD:
             lease = await self._store.happen(lease.id, Due(), self._clock.now_us(), turn=lease.turn)
+        if not lease.is_live:
+            return lease
         event = await self._perform(lease)
         idle = self._is_idle(lease)
         return await self._store.happen(lease.id, event, self._clock.now_us(), turn=lease.turn, is_idle=idle)
@@ -265,7 +282,8 @@ class LeaseDriver:
 
     async def _read(self, lease: Lease) -> Event:
         try:
-            found = await self._client.subscriptions(lease.team)
+            known = () if lease.subscription_id is None else (lease.subscription_id,)
+            found = await self._client.subscriptions(lease.team, known)
         except errors.HostedAiError as problem:
             _log.info("lease %s, read: %s", lease.id, problem)
             return ReadFailed()

@@ -17,7 +17,7 @@ from gateway.hostedai.lease import Lease
 from gateway.hostedai.lease_store import LeaseStore, NotSteering, Use
 from gateway.hostedai.policy_table import ROW_OF_POOL
 from gateway.hostedai.pool_search import GiveUp
-from worker.errors import StateError
+from worker.errors import IntegrityError, StateError
 from worker.ports import Clock
 
 LOOK_US: Final = 1_000_000
@@ -40,18 +40,26 @@ class LeaseKeeper:
         self._getting: dict[str, asyncio.Task[None]] = {}
         self._not_before_us: dict[str, int] = {}
         self._uses: list[Use] = []
+        self._running: dict[str, int] = {}
 
     def want(self, pool: str) -> None:
         """A request wants, or uses, a pool of the policy table now."""
         self._wanted[pool] = self._clock.now_us()
 
+    def begun(self, pool: str) -> None:
+        """A request on a lease begins: until it has ended, the pool is in use."""
+        self._running[pool] = self._running.get(pool, 0) + 1
+
     def used(self, pool: str, use: Use) -> None:
         """A request on a lease has ended; its use is stored with the next look, so nobody's answer waits for it."""
         self.want(pool)
+        self._running[pool] -= 1
         self._uses.append(use)
 
     def is_idle(self, lease: Lease) -> bool:
         """Whether nobody has used it for so long that another block would be wasted."""
+        if self._running.get(lease.pool_name):
+            return False
         return self._clock.now_us() - self._wanted.get(lease.pool_name, lease.created_us) > self._settings.idle_us
 
     async def run(self) -> None:
@@ -60,7 +68,7 @@ class LeaseKeeper:
             while True:
                 try:
                     await self._look()
-                except StateError as problem:
+                except IntegrityError as problem:
                     _log.error("leases can't be looked after, will try again: %s", problem)
                 await self._clock.sleep(LOOK_US)
         finally:
@@ -81,6 +89,9 @@ class LeaseKeeper:
 
     async def _look(self) -> None:
         await self.flush()
+        for pool, running in self._running.items():
+            if running:  # for the process that steers, which may be another one
+                self.want(pool)
         for pool, at_us in list(self._wanted.items()):
             if at_us - self._noted.get(pool, -NOTE_US) >= NOTE_US:
                 self._noted[pool] = at_us
@@ -109,7 +120,7 @@ class LeaseKeeper:
                 self._not_before_us[pool] = self._clock.now_us() + RETRY_US
         except NotSteering:
             pass  # the process that took over sees what is wanted
-        except (HostedAiError, StateError) as problem:
+        except (HostedAiError, IntegrityError) as problem:
             _log.warning("no lease of %s: %s", pool, problem)
             self._not_before_us[pool] = self._clock.now_us() + RETRY_US
         finally:

@@ -14,6 +14,8 @@ from typing import Final
 
 HOUR_US: Final = 3_600_000_000
 MILLION: Final = 1_000_000
+#: A clock that shows less than it did by more than this was set back: what it said of the future counts no more.
+SET_BACK_US: Final = 10 * MILLION
 
 
 class State(StrEnum):
@@ -86,8 +88,8 @@ class Lease:
     never. expires_us: until when it may be used. paid_from_us, paid_until_us: what of time is prepaid. ended_us: when
     the hold was first seen to be gone, 0 = it is there, or never was. turn: counts what was decided, so that an outcome
     that comes too late is told apart. asked: how often subscribe was sent. is_seen: whether a read has shown its row.
-    trying_us: since when an endpoint is looked for. is_wanted: False = it is to be released as soon as it is clear what
-    there is.
+    trying_us: since when an endpoint is looked for. failed: checks in a row that a held one did not pass. is_wanted:
+    False = it is to be released as soon as it is clear what there is.
     """
 
     id: str
@@ -123,6 +125,7 @@ class Lease:
     asked: int = 0
     misses: int = 0
     tries: int = 0
+    failed: int = 0
     reason: str = ""
 
     @property
@@ -137,7 +140,8 @@ class Lease:
 
     def serves(self, now_us: int) -> bool:
         """Whether its endpoint may be used now."""
-        return self.state in SERVING and self.is_wanted and now_us < self.expires_us
+        sighted = self.since_us - SET_BACK_US <= now_us < self.expires_us
+        return sighted and self.state in SERVING and self.is_wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from gateway.hostedai.lease import (
     POD_FAILED,
     POD_LATE,
     PREEMPTED,
+    SET_BACK_US,
     UNANSWERED,
     UNHEALTHY,
     UNREACHABLE,
@@ -49,14 +50,21 @@ _COMING_UP: Final = frozenset((State.WAITING_POD, State.EXPOSING, State.CHECKING
 
 
 def advance(lease: Lease, event: Event, at: Moment, rules: Rules) -> Step:
-    """What `event` makes of a lease. Terminal leases stay as they are: `revive` is what brings one back."""
+    """What `event` makes of a lease. Terminal leases stay as they are: `lease_revival` is what brings one back."""
     if not lease.is_live:
         return Step(lease)
     if isinstance(event, Stop):
         return _stop(lease, event, at)
-    owed = pay_up(replace(lease, turn=lease.turn + 1), at, rules)
+    owed = pay_up(replace(_on_clock(lease, at), turn=lease.turn + 1), at, rules)
     step = _happened(owed.lease, event, at, rules)
     return Step(step.lease, owed.charges + step.charges)
+
+
+def _on_clock(lease: Lease, at: Moment) -> Lease:
+    """The lease on a clock that was set back: patience begins anew, and the endpoint is withdrawn until it is seen."""
+    if at.now_us >= lease.since_us - SET_BACK_US:
+        return lease
+    return replace(lease, since_us=at.now_us, trying_us=min(lease.trying_us, at.now_us), expires_us=0)
 
 
 def _happened(lease: Lease, event: Event, at: Moment, rules: Rules) -> Step:
@@ -67,47 +75,20 @@ def _happened(lease: Lease, event: Event, at: Moment, rules: Rules) -> Step:
     if isinstance(event, Rows):
         return _read(lease, event, at, rules)
     if isinstance(event, ReadFailed):
-        return _unread(lease, at, rules)
+        return _unread(lease, event, at, rules)
     if lease.doing is Doing.SUBSCRIBE:
         return _subscribed(lease, event, at, rules)
     if lease.doing in (Doing.FIND_SERVICE, Doing.EXPOSE):
         return _exposed(lease, event, at, rules)
     if isinstance(event, Checked):
         return _checked(lease, event, at, rules)
-    return _unsubscribed(lease, at, rules)
-
-
-def revive(lease: Lease, row: Row, at: Moment, rules: Rules) -> Step:
-    """A lease that had ended, while its row is there after all: it is released, and paid for from when it was asked."""
-    assert not lease.is_live
-    assert row.team == lease.team
-    back = replace(
-        lease,
-        state=State.RELEASING,
-        doing=Doing.READ if row.is_leaving else Doing.UNSUBSCRIBE,
-        due_us=at.now_us,
-        since_us=at.now_us,
-        turn=lease.turn + 1,
-        subscription_id=row.subscription_id,
-        is_wanted=False,
-        expires_us=0,
-        ended_us=0,
-        misses=0,
-        tries=0,
-        paid_from_us=lease.paid_from_us or at.now_us,
-        paid_until_us=lease.paid_from_us or at.now_us,
-        paid_usd_micros=0,
-    )
-    # What an earlier end was charged stays charged; this is only for the time that comes on top.
-    if lease.ended_us > lease.paid_from_us:
-        back = replace(back, paid_from_us=lease.ended_us, paid_until_us=lease.ended_us)
-    return pay_up(back, at, rules)
+    return _unsubscribed(lease, event, at, rules)
 
 
 def _to(lease: Lease, state: State, doing: Doing, at: Moment, *, after_us: int = 0, **more: Any) -> Lease:
     """The lease in a state, entered now unless it was in it, with what is to be done after a while."""
     since_us = lease.since_us if lease.state is state else at.now_us
-    fresh = {} if lease.state is state else {"tries": 0, "misses": 0}
+    fresh = {} if lease.state is state else {"tries": 0, "misses": 0, "failed": 0}
     values = {**fresh, **more}
     return replace(lease, state=state, doing=doing, due_us=at.now_us + after_us, since_us=since_us, **values)
 
@@ -155,7 +136,7 @@ def _recovered(lease: Lease, at: Moment) -> Lease:
     doing = lease.doing
     if lease.state is State.EXPOSING:
         doing = Doing.FIND_SERVICE
-    elif doing in (Doing.SUBSCRIBE, Doing.UNSUBSCRIBE):
+    elif lease.state is State.RENEWING or doing in (Doing.SUBSCRIBE, Doing.UNSUBSCRIBE):
         doing = Doing.READ
     # It may have been sent at the last moment before the crash, so the time it has to show begins now.
     since_us = at.now_us if lease.state is State.SUBSCRIBING else lease.since_us
@@ -194,10 +175,10 @@ def _read(lease: Lease, event: Rows, at: Moment, rules: Rules) -> Step:
         return Step(_release(lease, UNWANTED, at))
     if lease.state is State.WAITING_POD:
         if row.pod == "running":
-            return Step(_to(lease, State.EXPOSING, Doing.FIND_SERVICE, at, pod_name=row.pod_name))
+            return _kept(_to(lease, State.EXPOSING, Doing.FIND_SERVICE, at, pod_name=row.pod_name), at, rules)
         if _tried_us(lease, at) > rules.bring_up_us:
             return Step(_release(lease, POD_LATE, at))
-        return Step(_again(lease, Doing.READ, at, rules))
+        return _kept(_again(lease, Doing.READ, at, rules), at, rules)
     return _read_held(lease, row, at)
 
 
@@ -231,6 +212,10 @@ def _read_asked(lease: Lease, row: Row | None, at: Moment, rules: Rules) -> Step
     if row is not None and not row.is_leaving:
         adopted = _adopt(lease, row.subscription_id, at)
         return Step(adopted if lease.is_wanted else _release(adopted, UNWANTED, at))
+    if row is not None and _waited_us(lease, at) > rules.release_patience_us:
+        # Nothing was there before it was asked, so what is stuck on its way out is its own hold.
+        out = replace(lease, subscription_id=row.subscription_id, is_seen=True)
+        return Step(replace(_release(out, PREEMPTED, at), doing=Doing.READ))
     if _waited_us(lease, at) <= rules.settle_us or row is not None:
         return Step(_again(lease, Doing.READ, at, rules))
     if lease.is_wanted and lease.asked < rules.most_subscribes:
@@ -264,9 +249,11 @@ def _missed(lease: Lease, at: Moment, rules: Rules) -> Step:
     lease = _without_row(lease, at)
     if lease.misses < rules.misses:
         return Step(replace(lease, doing=Doing.READ, due_us=at.now_us + rules.poll_us))
+    if not lease.is_seen and lease.subscription_id is not None:
+        # The panel said that there is one: it is given back by that id, shown or not.
+        return Step(_release(lease, UNANSWERED, at))
     # Accepted without an id, and never seen: nothing came of it.
-    held = lease.is_seen or lease.subscription_id is not None
-    return end_lease(lease, State.FAILED, PREEMPTED if held else UNANSWERED, at, held=held)
+    return end_lease(lease, State.FAILED, PREEMPTED if lease.is_seen else UNANSWERED, at, held=lease.is_seen)
 
 
 def _without_row(lease: Lease, at: Moment) -> Lease:
@@ -278,16 +265,20 @@ def _with_row(lease: Lease, row: Row) -> Lease:
     return replace(lease, misses=0, ended_us=0, is_seen=True, subscription_id=row.subscription_id)
 
 
-def _unread(lease: Lease, at: Moment, rules: Rules) -> Step:
+def _unread(lease: Lease, event: Event, at: Moment, rules: Rules) -> Step:
     """Nothing can be read. What holds money is looked after until it is clear; a mere wish gives up."""
     if lease.state is State.WANTED and (_waited_us(lease, at) > rules.reach_patience_us or not lease.is_wanted):
         return end_lease(lease, State.FAILED, UNREACHABLE, at, held=False)
     if lease.state in _COMING_UP and _tried_us(lease, at) > rules.bring_up_us:
         return Step(_release(lease, UNREACHABLE, at))
+    if lease.state is State.RENEWING and lease.doing is Doing.FIND_SERVICE:
+        return _found_again(lease, event, at, rules)
     return Step(_again(lease, lease.doing, at, rules))
 
 
 def _exposed(lease: Lease, event: Event, at: Moment, rules: Rules) -> Step:
+    if lease.state is State.RENEWING:
+        return _found_again(lease, event, at, rules)
     if isinstance(event, Service) and event.base_url:
         return Step(_to(lease, State.CHECKING, Doing.CHECK, at, base_url=event.base_url))
     if _tried_us(lease, at) > rules.bring_up_us:
@@ -301,11 +292,34 @@ def _exposed(lease: Lease, event: Event, at: Moment, rules: Rules) -> Step:
 
 
 def _read_held(lease: Lease, row: Row, at: Moment) -> Step:
-    """A renewal has found its row: the same pod is checked, another one has to be exposed first."""
+    """A renewal has found its row: the same pod's address is asked for anew, another one has to be exposed first."""
     if row.pod_name and row.pod_name != lease.pod_name:
-        lease = replace(lease, expires_us=0, base_url="", trying_us=at.now_us)
-        return Step(_to(lease, State.WAITING_POD, Doing.READ, at))
-    return Step(replace(lease, doing=Doing.CHECK, due_us=at.now_us))
+        return Step(_withdrawn(lease, at))
+    return Step(replace(lease, doing=Doing.FIND_SERVICE, due_us=at.now_us))
+
+
+def _withdrawn(lease: Lease, at: Moment) -> Lease:
+    """Its endpoint is not to be used any more, and another one is looked for."""
+    return _to(replace(lease, expires_us=0, base_url="", trying_us=at.now_us), State.WAITING_POD, Doing.READ, at)
+
+
+def _found_again(lease: Lease, event: Event, at: Moment, rules: Rules) -> Step:
+    """Where a held pod is reached now. A node port that it has lost may be another team's by now, and would answer."""
+    if isinstance(event, Service) and event.base_url:
+        if event.base_url == lease.base_url:
+            return Step(replace(lease, doing=Doing.CHECK, due_us=at.now_us))
+        moved = replace(lease, expires_us=0, trying_us=at.now_us, base_url=event.base_url)
+        return Step(_to(moved, State.CHECKING, Doing.CHECK, at))
+    if lease.doing is Doing.EXPOSE and isinstance(event, Refused):
+        # It is exposed under this name already, says 409: a panel that can't tell where leaves what it told before.
+        if event.reason == HELD_BY_HAND:
+            return Step(replace(lease, doing=Doing.CHECK, due_us=at.now_us))
+        return Step(_withdrawn(lease, at))
+    if _waited_us(lease, at) > rules.bring_up_us:
+        return Step(_release(lease, NOT_EXPOSED, at))
+    if lease.doing is Doing.FIND_SERVICE and isinstance(event, Service) and not event.exists:
+        return Step(replace(lease, doing=Doing.EXPOSE, due_us=at.now_us))
+    return Step(_again(lease, Doing.READ, at, rules))
 
 
 def _checked(lease: Lease, event: Checked, at: Moment, rules: Rules) -> Step:
@@ -317,27 +331,35 @@ def _checked(lease: Lease, event: Checked, at: Moment, rules: Rules) -> Step:
             if lease.tries % 4 == 3:
                 return Step(_to(lease, State.WAITING_POD, Doing.READ, at))
             return Step(_again(lease, Doing.CHECK, at, rules))
-        if lease.tries + 1 >= rules.failed_checks:
+        lease = replace(lease, failed=lease.failed + 1)
+        if lease.failed >= rules.failed_checks:
             return Step(_release(lease, UNHEALTHY, at))
         return Step(_again(lease, Doing.READ, at, rules))
     if not lease.is_wanted:
         return Step(_release(lease, UNWANTED, at))
-    charges = Step(lease).charges
-    if lease.paid_until_us - at.now_us <= 2 * rules.renew_us:
-        if at.is_idle:
-            return Step(_release(lease, IDLE, at))
-        paid = pay_block(lease, at, rules)
-        if paid is None:
-            return Step(_release(lease, NO_BUDGET, at))
-        lease, charges = paid.lease, paid.charges
+    kept = _kept(lease, at, rules)
+    if not kept.lease.is_wanted:
+        return kept
+    lease = kept.lease
     token = lease.token if lease.expires_us > at.now_us else at.next_token
     expires_us = min(at.now_us + rules.term_us, lease.paid_until_us)
     held = _to(lease, State.HELD, Doing.READ, at, after_us=rules.renew_us, token=token, expires_us=expires_us)
-    return Step(held, charges)
+    return Step(held, kept.charges)
 
 
-def _unsubscribed(lease: Lease, at: Moment, rules: Rules) -> Step:
-    """However an unsubscribe ended, a read says what became of it."""
+def _kept(lease: Lease, at: Moment, rules: Rules) -> Step:
+    """The lease with its next block, if the one it has is about to end; released if nobody needs it or can pay it."""
+    if lease.paid_until_us - at.now_us > 2 * rules.renew_us:
+        return Step(lease)
+    if at.is_idle:
+        return Step(_release(lease, IDLE, at))
+    return pay_block(lease, at, rules) or Step(_release(lease, NO_BUDGET, at))
+
+
+def _unsubscribed(lease: Lease, event: Event, at: Moment, rules: Rules) -> Step:
+    """However an unsubscribe ended, a read says what became of it; but of a hold that no read ever showed."""
+    if lease.doing is Doing.UNSUBSCRIBE and isinstance(event, NotSent) and not lease.is_seen:
+        return Step(_again(lease, Doing.UNSUBSCRIBE, at, rules))
     return Step(_again(lease, Doing.READ, at, rules))
 
 

@@ -19,10 +19,10 @@ def pay_block(lease: Lease, at: Moment, rules: Rules) -> Step | None:
     return _paid(lease, at, rules, "block")
 
 
-def _paid(lease: Lease, at: Moment, rules: Rules, kind: str) -> Step:
-    usd_micros = cost_usd_micros(lease.hourly_usd_micros, rules.block_us)
+def _paid(lease: Lease, at: Moment, rules: Rules, kind: str, blocks: int = 1) -> Step:
+    usd_micros = blocks * cost_usd_micros(lease.hourly_usd_micros, rules.block_us)
     from_us = lease.paid_until_us or at.now_us
-    until_us = from_us + rules.block_us
+    until_us = from_us + blocks * rules.block_us
     lease = replace(
         lease,
         paid_from_us=lease.paid_from_us or from_us,
@@ -34,11 +34,9 @@ def _paid(lease: Lease, at: Moment, rules: Rules, kind: str) -> Step:
 
 def pay_up(lease: Lease, at: Moment, rules: Rules) -> Step:
     """Blocks that the platform has begun while it was being released: owed, whatever the budget says."""
-    charges: tuple[Charge, ...] = ()
-    while not lease.ended_us and lease.paid_from_us and lease.paid_until_us <= at.now_us:
-        step = _paid(lease, at, rules, "overrun")
-        lease, charges = step.lease, charges + step.charges
-    return Step(lease, charges)
+    if lease.ended_us or not lease.paid_from_us or lease.paid_until_us > at.now_us:
+        return Step(lease)
+    return _paid(lease, at, rules, "overrun", (at.now_us - lease.paid_until_us) // rules.block_us + 1)
 
 
 def end_lease(lease: Lease, state: State, reason: str, at: Moment, *, held: bool) -> Step:

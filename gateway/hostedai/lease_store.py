@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, TypeVar
 
 from gateway.hostedai.lease import Charge, Doing, Event, Lease, Moment, Row, Rules, State, Step
-from gateway.hostedai.lease_machine import advance, revive
+from gateway.hostedai.lease_machine import advance
+from gateway.hostedai.lease_revival import revive
 from worker.errors import IntegrityError
 from worker.ports import Database, Sql, SqlValue, as_int
 
@@ -22,6 +23,7 @@ _SCHEMA: Final = (
     pool_id INTEGER NOT NULL, is_live INTEGER NOT NULL, due_us INTEGER NOT NULL, body TEXT NOT NULL) STRICT""",
     # The platform lets a team hold a pool once, so two live leases of one would share what only one of them pays for.
     "CREATE UNIQUE INDEX IF NOT EXISTS lease_of_pool ON lease (team, pool_id) WHERE is_live = 1",
+    "CREATE INDEX IF NOT EXISTS lease_of_team ON lease (team, pool_id)",
     "CREATE INDEX IF NOT EXISTS lease_due ON lease (due_us) WHERE is_live = 1",
     """CREATE TABLE IF NOT EXISTS lease_charge (lease_id TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
     usd_micros INTEGER NOT NULL, from_us INTEGER NOT NULL, until_us INTEGER NOT NULL, at_us INTEGER NOT NULL,
@@ -96,7 +98,8 @@ class LeaseStore:
 
         def take(sql: Sql) -> int:
             ((held_by, epoch, ends_us),) = sql.execute("SELECT holder, epoch, ends_us FROM lease_steering")
-            if held_by != holder and as_int(ends_us) > now_us:
+            # An end that is much further away than a term was written by a clock that has been set back since.
+            if held_by != holder and now_us < as_int(ends_us) <= now_us + 2 * term_us:
                 return 0
             epoch = as_int(epoch) + (held_by != holder)
             sql.execute("UPDATE lease_steering SET holder = ?, epoch = ?, ends_us = ?", holder, epoch, now_us + term_us)
@@ -176,6 +179,17 @@ class LeaseStore:
     async def get(self, lease_id: str) -> Lease:
         """One lease. Raises: KeyError."""
         return await self._database.transact(lambda sql: _lease(sql, lease_id))
+
+    async def teams(self) -> list[str]:
+        """Every team that leases were made for."""
+        rows = await self._database.transact(lambda sql: sql.execute("SELECT DISTINCT team FROM lease ORDER BY team"))
+        return [str(row[0]) for row in rows]
+
+    async def last_ids(self, team: str) -> list[int]:
+        """The subscriptions that the team's last leases of each pool are known to have."""
+        last = "SELECT max(rowid) FROM lease WHERE team = ? GROUP BY pool_id"
+        leases = await self._read(f"SELECT body FROM lease WHERE rowid IN ({last})", team)
+        return [lease.subscription_id for lease in leases if lease.subscription_id is not None]
 
     async def last_of(self, team: str, pool_id: int) -> Lease | None:
         """The last lease of a pool for a team, live or not."""

@@ -55,7 +55,8 @@ class LeasedTransport(httpx.AsyncBaseTransport):
             return await self._inner.handle_async_request(request)
         pool = self._settings.classes.get(request.headers.get(_POOL, "")) or next(iter(self._settings.classes.values()))
         lease = await self._lease(pool, request)
-        meter = self._meters.setdefault(lease.id, LeaseMeter(lease.hourly_usd_micros))
+        meter = self._meter_of(lease)
+        self._keeper.begun(lease.pool_name)
         number, began_us = meter.begin(self._clock.monotonic_us()), self._clock.now_us()
         use = _Use(self, self._clock, lease, meter, number, began_us)
         try:
@@ -66,6 +67,15 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         assert isinstance(response.stream, httpx.AsyncByteStream), "a Transport answers with an asynchronous stream"
         response.stream = _MeteredStream(response.stream, use)
         return response
+
+    def _meter_of(self, lease: Lease) -> LeaseMeter:
+        """The lease's meter; with a new one those of leases go that are over and on which nothing runs."""
+        meter = self._meters.get(lease.id)
+        if meter is None:
+            board = self._desk.board
+            self._meters = {name: one for name, one in self._meters.items() if one.running or name in board}
+            meter = self._meters[lease.id] = LeaseMeter(lease.hourly_usd_micros)
+        return meter
 
     async def _lease(self, pool: str, request: httpx.Request) -> Lease:
         """The lease that serves a pool, waited for a little if one is on its way. Raises: NotSent; NotSentInTime."""
@@ -89,11 +99,9 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         """Close what is behind."""
         await self._inner.aclose()
 
-    def used(self, use: Use, pool: str, meter: LeaseMeter) -> None:
-        """A request has ended. The meter of a lease that is over goes with its last request."""
+    def used(self, use: Use, pool: str) -> None:
+        """A request has ended."""
         self._keeper.used(pool, use)
-        if not meter.running and use.lease_id not in self._desk.board:
-            self._meters.pop(use.lease_id, None)
 
 
 def _to_pod(request: httpx.Request, lease: Lease) -> httpx.Request:
@@ -143,7 +151,7 @@ class _Use:
             input_tokens=_last(_INPUT, self.tail),
             output_tokens=_last(_OUTPUT, self.tail),
         )
-        self.transport.used(use, self.lease.pool_name, self.meter)
+        self.transport.used(use, self.lease.pool_name)
 
 
 def _last(pattern: re.Pattern[bytes], data: bytes) -> int:

@@ -174,13 +174,14 @@ def pool_of(row: Row) -> PoolOffer:
     if locked and isinstance(settings, dict):
         offered = [number(settings.get("default_minimum_guarantee"))]
     visibility = text(row.get("visibility"))
+    hourly = usd_micros(find(row, "pricing_hourly", "price_per_hour"))
     return PoolOffer(
         id=identity(find(row, "id", "pool_id")),
         name=text(find(row, "pool_label", "pool_name", "name")),
         gpu_model=text(find(row, "gpu_model_type", "gpu_model")),
         available_vgpus=max(0, number(row.get("available_vgpus")) or 0),
         total_vgpus=number(row.get("total_vgpus")),
-        hourly_usd_micros=usd_micros(find(row, "pricing_hourly", "price_per_hour")),
+        hourly_usd_micros=hourly if hourly is None or hourly >= 0 else None,
         sharing_ratio=ratio if ratio is not None and ratio > 0 else None,
         shares_percent=tuple(share for share in offered if share is not None and 0 < share <= 100),
         scheduler_mode=text(row.get("scheduler_mode")),
@@ -197,9 +198,14 @@ def subscription_of(row: Row) -> Subscription:
         pool_id=identity(row.get("pool_id")),
         team=text(row.get("team_id")),
         status=_status(row.get("status")),
-        pods=tuple(pod_of(pod) for pod in pods if isinstance(pod, dict)) if isinstance(pods, list) else (),
+        pods=tuple(pod_of(pod) for pod in pods if _is_named(pod)) if isinstance(pods, list) else (),
         pool_name=text(find(row, "pool_label", "pool_name")),
     )
+
+
+def _is_named(pod: Any) -> bool:
+    """Whether a pod is there already: one that is still being made has no name, and must not hide its row."""
+    return isinstance(pod, dict) and bool(text(find(pod, "pod_name", "name")))
 
 
 def pod_of(row: Row) -> Pod:

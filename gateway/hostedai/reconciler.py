@@ -45,12 +45,11 @@ class Reconciler:
     async def run(self) -> int:
         """One look; how many ended leases had to be brought back. Raises: StateError; NotSteering."""
         self.due_us = self._clock.now_us() + EVERY_US
-        leases = await self._store.all()
         revived, strangers = 0, []
-        for team in sorted({lease.team for lease in leases}):
+        for team in await self._store.teams():
             began_us = self._clock.now_us()
             try:
-                found = await self._client.subscriptions(team)
+                found = await self._client.subscriptions(team, await self._store.last_ids(team))
             except HostedAiError as problem:
                 _log.info("holds can't be looked at: %s", problem)
                 continue

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
+import httpx
 import pytest
 
+from gateway.adapters.host import SystemClock, SystemIds
 from gateway.hostedai.admin import PoolRequest
 from gateway.hostedai.client import HostedAiClient, Panel, SubscribeRequest
+from gateway.hostedai.desk import DeskSettings, LeaseDesk
 from gateway.hostedai.errors import (
     AlreadyHeld,
     HostedAiError,
@@ -18,13 +21,16 @@ from gateway.hostedai.errors import (
     NotAuthorised,
     NotValid,
     Unclear,
+    Unreadable,
 )
+from gateway.hostedai.lease import Rules
+from gateway.hostedai.lease_store import LeaseStore
 from gateway.hostedai.settings import BEARER
 from gateway.simulator.platform.faults import Fault
 from gateway.simulator.platform.quirks import NAMES, Quirks, only
 from gateway.simulator.platform.settings import DEFAULT_KEY
 from gateway.simulator.pools.parameters import Parameters, PoolSpec
-from tests.gateway.hostedai.lease_kit import EVERY_QUIRK, MILLION, TEAM, World, world
+from tests.gateway.hostedai.lease_kit import EVERY_QUIRK, MILLION, TEAM, World, memory, world
 
 QUICK = Parameters(provision_median_us=20 * MILLION)
 
@@ -148,6 +154,75 @@ async def test_other_teams_rows_never_get_through() -> None:
         assert await place.client.instances(TEAM) == []
         await place.client.subscribe(SubscribeRequest(2, TEAM))
         assert [row.team for row in await place.client.subscriptions(TEAM)] == [TEAM]
+
+
+class Canned(httpx.AsyncBaseTransport):
+    """A panel that answers as it is told, by the last part of the path."""
+
+    def __init__(self, **answers: object) -> None:
+        self._answers = answers
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=self._answers[request.url.path.rpartition("/")[2].replace("-", "_")])
+
+
+OURS = {"id": "7", "pool_id": "2", "team_id": TEAM, "status": "Subscribed", "pods": [{"pod_status": "Pending"}]}
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {**OURS, "team_id": "other"},
+        {**OURS, "team_id": None},
+        {"id": 7, "pool_id": 2, "status": "un_subscribing"},
+        {"team_id": "other"},
+        {"id": "seven", "pool_id": -1, "team_id": "other", "pods": [{}]},
+        {},
+    ],
+)
+async def test_whatever_is_wrong_with_others_rows_hides_none_of_ours(theirs: dict[str, object]) -> None:
+    panel = Canned(pool_subscription={"items": [OURS, theirs], "total_pages": 1})
+    (held,) = await HostedAiClient(panel, SystemClock(), Panel("http://panel.test")).subscriptions(TEAM, (7,))
+    assert (held.id, held.pool_id, held.team, held.status, held.pods) == (7, 2, TEAM, "subscribed", ())
+
+
+async def test_a_row_that_does_not_say_whose_it_is_counts_if_its_id_is_known_to_be_ours() -> None:
+    untold = [{"id": one, "pool_id": 2, "status": "subscribed"} for one in ("7", 8, "eight")]
+    panel = Canned(pool_subscription={"items": [*untold, {"id": 9, "pool_id": 3, "team_id": "other"}]})
+    client = HostedAiClient(panel, SystemClock(), Panel("http://panel.test"))
+    assert [(one.id, one.team) for one in await client.subscriptions(TEAM, (7, 9))] == [(7, TEAM)]
+    assert await client.subscriptions(TEAM) == []
+
+
+async def test_a_row_of_ours_that_cannot_be_read_is_no_row_that_is_gone() -> None:
+    panel = Canned(pool_subscription={"items": [{**OURS, "id": "seven"}]})
+    with pytest.raises(Unreadable):
+        await HostedAiClient(panel, SystemClock(), Panel("http://panel.test")).subscriptions(TEAM)
+
+
+@pytest.mark.parametrize(
+    ("quote", "prices"),
+    [
+        ({"hourly_cost": "0.66", "total_cost": 1}, {1: 250_000, 2: 660_000, 3: 660_000}),
+        ({"hourly_cost": -1, "total_cost": 1}, {1: 250_000}),
+        ({"code": 10189007, "message": "no"}, {1: 250_000}),
+    ],
+)
+async def test_a_pool_without_a_price_is_asked_for_one_and_not_leased_without(
+    quote: dict[str, object], prices: dict[int, int]
+) -> None:
+    pools = [{"id": one, "pool_name": "shared-4x", "available_vgpus": 4} for one in (1, 2, 3)]
+    panel = Canned(
+        available_regions=[{"id": 1, "name": "here"}],
+        available_pools=[pools[0] | {"pricing_hourly": "0.25"}, pools[1], pools[2] | {"pricing_hourly": "-2"}],
+        compatible_gpu_pools=[],
+        calculate_pool_subscription=quote,
+    )
+    async with memory() as database:
+        client = HostedAiClient(panel, SystemClock(), Panel("http://panel.test"))
+        desk = LeaseDesk(client, LeaseStore(database, Rules()), SystemClock(), SystemIds(), DeskSettings())
+        found = {state.offer.id: state.offer.hourly_usd_micros for state in await desk.pools(TEAM)}
+    assert found == prices
 
 
 async def test_an_instance_is_made_and_deleted() -> None:

@@ -21,53 +21,21 @@ from gateway.hostedai.lease import (
     Doing,
     Due,
     Event,
-    Lease,
     Moment,
     NotSent,
     ReadFailed,
     Recovered,
     Refused,
-    Row,
     Rows,
-    Rules,
     Service,
     State,
     Stop,
     Unsure,
     cost_usd_micros,
 )
-from gateway.hostedai.lease_machine import advance, revive
-
-RULES = Rules()
-SECOND = 1_000_000
-NEW = Lease("lease_1", "red", "team", 2, 660_000, created_us=SECOND, since_us=SECOND)
-MINE = Row(7, 2, "team")
-RUNS = replace(MINE, pod_name="pod", pod="running")
-GOES = replace(MINE, is_leaving=True)
-
-
-class Life:
-    """A lease on its way, with everything it was charged."""
-
-    def __init__(self, lease: Lease = NEW, **moment: object) -> None:
-        self.lease = lease
-        self.now_us = lease.since_us
-        self.charged = 0
-        self.moment = moment
-
-    def on(self, event: Event, after_s: int = 0, **moment: object) -> Lease:
-        self.now_us = max(self.now_us, self.lease.due_us) + after_s * SECOND
-        at = Moment(self.now_us, **{**self.moment, **moment})  # type: ignore[arg-type]
-        step = advance(self.lease, event, at, RULES)
-        self.lease = step.lease
-        self.charged += sum([charge.usd_micros for charge in step.charges])
-        return self.lease
-
-    def up_to_held(self) -> Life:
-        for event in (Rows(()), Accepted(7), Rows((RUNS,)), Service(), Service("http://pod/v1"), Checked(True)):
-            self.on(event)
-        assert self.lease.state is State.HELD
-        return self
+from gateway.hostedai.lease_machine import advance
+from gateway.hostedai.lease_revival import revive
+from tests.gateway.hostedai.life_kit import FOUND, GOES, MINE, NEW, RULES, RUNS, SECOND, Life
 
 
 def test_a_lease_goes_from_a_wish_to_an_endpoint_and_back() -> None:
@@ -82,7 +50,8 @@ def test_a_lease_goes_from_a_wish_to_an_endpoint_and_back() -> None:
         (Checked(False), State.CHECKING, Doing.CHECK),
         (Checked(True), State.HELD, Doing.READ),
         (Due(), State.RENEWING, Doing.READ),
-        (Rows((RUNS,)), State.RENEWING, Doing.CHECK),
+        (Rows((RUNS,)), State.RENEWING, Doing.FIND_SERVICE),
+        (Service("http://pod/v1"), State.RENEWING, Doing.CHECK),
         (Checked(True), State.HELD, Doing.READ),
     ]
     for event, state, doing in steps:
@@ -143,7 +112,8 @@ def test_one_empty_answer_ends_no_lease_but_two_do() -> None:
     life = Life().up_to_held()
     life.on(Due())
     assert life.on(Rows(())).state is State.RENEWING
-    assert life.on(Rows((RUNS,))).doing is Doing.CHECK
+    assert life.on(Rows((RUNS,))).doing is Doing.FIND_SERVICE
+    life.on(FOUND)
     life.on(Checked(True))
     life.on(Due())
     life.on(Rows(()))
@@ -161,6 +131,7 @@ def test_an_endpoint_is_used_no_longer_than_it_was_seen_to_be_ours() -> None:
     assert life.now_us > expires_us
     assert (lease.state, lease.expires_us, lease.serves(life.now_us)) == (State.RENEWING, expires_us, False)
     life.on(Rows((RUNS,)))
+    life.on(FOUND)
     assert life.on(Checked(True), next_token=9).token == 9
 
 
@@ -183,6 +154,7 @@ def test_a_block_is_bought_before_it_begins_unless_nobody_needs_it() -> None:
                 break
             life.on(Due())
             life.on(Rows((RUNS,)))
+            life.on(FOUND)
             lease = life.on(Checked(True), is_idle=is_idle)
         assert lease.state is state
         assert life.charged == (660_000 if state is State.HELD else 330_000)
@@ -230,6 +202,137 @@ def test_a_lease_that_had_ended_is_brought_back_to_be_given_back() -> None:
     step = revive(life.lease, RUNS, at, RULES)
     assert (step.lease.state, step.lease.doing, step.lease.is_wanted) == (State.RELEASING, Doing.UNSUBSCRIBE, False)
     assert sum([charge.usd_micros for charge in step.charges]) == 3 * 330_000
+
+
+def test_a_held_pod_that_is_reached_elsewhere_now_is_handed_out_anew() -> None:
+    """Its node port may be another team's meanwhile, whose server would answer a look as well as ours."""
+    life = Life(next_token=1).up_to_held()
+    life.on(Due())
+    life.on(Rows((RUNS,)))
+    lease = life.on(Service("http://pod:2/v1"))
+    assert (lease.state, lease.base_url, lease.serves(life.now_us)) == (State.CHECKING, "http://pod:2/v1", False)
+    lease = life.on(Checked(True), next_token=2)
+    assert (lease.state, lease.token, lease.serves(life.now_us)) == (State.HELD, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "doing"),
+    [
+        (Service(FOUND.base_url), State.RENEWING, Doing.CHECK),
+        (Refused(HELD_BY_HAND), State.RENEWING, Doing.CHECK),
+        (Refused("not_valid"), State.WAITING_POD, Doing.READ),
+        (Service("http://pod:2/v1"), State.CHECKING, Doing.CHECK),
+        (Unsure(), State.RENEWING, Doing.READ),
+        (NotSent(), State.RENEWING, Doing.READ),
+    ],
+)
+def test_a_held_service_that_is_gone_is_exposed_again(event: Event, state: State, doing: Doing) -> None:
+    life = Life().up_to_held()
+    life.on(Due())
+    life.on(Rows((RUNS,)))
+    assert life.on(Service()).doing is Doing.EXPOSE
+    lease = life.on(event)
+    assert (lease.state, lease.doing) == (state, doing)
+
+
+def test_a_held_pod_whose_service_is_never_told_is_given_back() -> None:
+    life = Life().up_to_held()
+    life.on(Due())
+    while life.lease.state is State.RENEWING:
+        life.on(Rows((RUNS,)) if life.lease.doing is Doing.READ else ReadFailed(), after_s=10)
+    assert (life.lease.state, life.lease.reason) == (State.RELEASING, "not_exposed")
+    assert life.now_us - life.lease.created_us < 2 * RULES.bring_up_us
+
+
+def test_a_hold_that_the_panel_named_is_given_back_though_no_read_ever_shows_it() -> None:
+    """As where rows don't say whose they are: none of them counts."""
+    life = Life()
+    life.on(Rows(()))
+    life.on(Accepted(7))
+    while life.lease.state is State.WAITING_POD:
+        life.on(Rows((replace(RUNS, team=""),)))
+    assert (life.lease.state, life.lease.doing, life.lease.reason) == (State.RELEASING, Doing.UNSUBSCRIBE, UNANSWERED)
+    assert life.on(NotSent()).doing is Doing.UNSUBSCRIBE
+    life.on(Accepted())
+    for _ in range(2):
+        life.on(Rows(()))
+    assert (life.lease.state, life.lease.reason) == (State.FAILED, UNANSWERED)
+
+
+def test_a_row_that_is_stuck_on_its_way_out_while_it_is_asked_for_is_looked_after_as_a_hold() -> None:
+    life = Life()
+    life.on(Rows(()))
+    life.on(Unsure())
+    for _ in range(8):
+        lease = life.on(Rows((GOES,)), after_s=20)
+    assert (lease.state, lease.subscription_id, lease.reason) == (State.RELEASING, 7, PREEMPTED)
+
+
+@pytest.mark.parametrize(("is_idle", "budget", "reason"), [(True, None, IDLE), (False, 329_999, NO_BUDGET)])
+def test_a_pod_that_comes_up_over_the_end_of_a_block_is_not_paid_beyond_the_budget(
+    is_idle: bool, budget: int | None, reason: str
+) -> None:
+    life = Life().up_to_held()
+    while life.now_us < life.lease.paid_until_us - 5 * 60 * SECOND:
+        life.on(Due())
+        life.on(Rows((RUNS,)))
+        life.on(FOUND)
+        life.on(Checked(True))
+    life.on(Due())
+    life.on(Rows((replace(RUNS, pod_name="other"),)))
+    while life.lease.state is State.WAITING_POD:
+        life.on(Rows((MINE,)), is_idle=is_idle, budget_usd_micros=budget)
+    assert (life.lease.state, life.lease.reason, life.charged) == (State.RELEASING, reason, 330_000)
+    assert life.now_us < life.lease.paid_until_us
+
+
+def test_a_held_pod_is_given_up_for_checks_that_it_failed_and_not_for_reads_that_did() -> None:
+    life = Life().up_to_held()
+    life.on(Due())
+    for _ in range(5):
+        assert life.on(ReadFailed()).state is State.RENEWING
+    states = []
+    for _ in range(RULES.failed_checks):
+        life.on(Rows((RUNS,)))
+        life.on(FOUND)
+        states.append(life.on(Checked(False)).state)
+    assert states == [State.RENEWING, State.RENEWING, State.RELEASING]
+    assert life.lease.reason == "unhealthy"
+
+
+def test_a_clock_that_is_set_back_hands_out_nothing_that_was_not_seen_since() -> None:
+    life = Life(replace(NEW, created_us=9_000 * SECOND, since_us=9_000 * SECOND), next_token=1).up_to_held()
+    back_us = life.now_us - 3_600 * SECOND
+    assert life.lease.serves(life.now_us - SECOND)
+    assert not life.lease.serves(back_us)
+    step = advance(life.lease, Due(), Moment(back_us), RULES)
+    assert (step.lease.since_us, step.lease.expires_us) == (back_us, 0)
+    for event in (Rows((RUNS,)), FOUND, Checked(True)):
+        step = advance(step.lease, event, Moment(back_us, next_token=2), RULES)
+    assert (step.lease.state, step.lease.token, step.lease.serves(back_us)) == (State.HELD, 2, True)
+
+
+def test_a_clock_that_leaps_ahead_owes_its_blocks_in_one_charge() -> None:
+    life = Life().up_to_held()
+    step = advance(life.lease, Due(), Moment(life.now_us + 50 * 365 * 86_400 * SECOND), RULES)
+    (charge,) = step.charges
+    blocks = (charge.until_us - charge.from_us) // RULES.block_us
+    assert blocks > 800_000
+    assert charge.usd_micros == blocks * 330_000
+    assert step.lease.paid_until_us == charge.until_us
+
+
+def test_another_hold_than_the_one_that_ended_is_not_charged_for_the_time_between() -> None:
+    life = Life().up_to_held()
+    life.on(Stop())
+    for event in (Accepted(), Rows(()), Rows(())):
+        life.on(event)
+    month = Moment(life.now_us + 30 * 86_400 * SECOND)
+    other = revive(life.lease, replace(MINE, subscription_id=9), month, RULES)
+    assert (other.lease.subscription_id, other.lease.paid_from_us) == (9, month.now_us)
+    assert sum([charge.usd_micros for charge in other.charges]) == 330_000
+    same = revive(life.lease, MINE, month, RULES)
+    assert same.lease.paid_from_us == life.lease.ended_us
 
 
 EVENTS = st.sampled_from(

@@ -11,7 +11,7 @@ from bench import lease_schedules
 from bench.lease_schedules import Played
 from bench.lease_watch import Broken
 from gateway.hostedai.lease_store import LeaseStore
-from gateway.hostedai.reconciler import Reconciler
+from gateway.hostedai.reconciler import EVERY_US, Reconciler
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def test_a_schedule_is_the_same_each_time() -> None:
 
 def test_without_the_reconciler_something_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
     async def looks_away(self: Reconciler) -> int:
-        self.due_us = 1 << 60
+        self.due_us = self._clock.now_us() + EVERY_US
         return 0
 
     monkeypatch.setattr(Reconciler, "run", looks_away)

@@ -69,6 +69,17 @@ async def test_a_process_that_was_replaced_changes_nothing_any_more() -> None:
         assert await old.steer("old", NOW, 10)
 
 
+async def test_a_wheel_that_was_taken_by_a_clock_since_set_back_is_free() -> None:
+    async with memory() as database:
+        old, new = LeaseStore(database, Rules()), LeaseStore(database, Rules())
+        await old.open()
+        assert await old.steer("old", NOW + 3_600, 10)
+        assert not await new.steer("new", NOW + 3_595, 10)
+        assert await new.steer("new", NOW, 10)
+        with pytest.raises(NotSteering):
+            await old.add(WISH)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "held"}', '{"state": "odd", "doing": "read"}'])
 def test_what_is_no_stored_lease_is_refused(text: str) -> None:
     with pytest.raises(IntegrityError):

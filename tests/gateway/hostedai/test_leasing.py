@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 
 from gateway.adapters.host import SystemIds
 from gateway.hostedai.billing import reconcile
 from gateway.hostedai.dialect import PROVIDER, LeaseSettings, leased_access
 from gateway.hostedai.lease import Lease, State
+from gateway.hostedai.lease_store import Use
 from gateway.hostedai.leasing import Leasing
 from gateway.settings import read_settings
 from gateway.simulator.platform.faults import Fault
@@ -122,6 +124,91 @@ async def test_a_pod_that_fails_is_given_back_and_replaced(tmp_path: Path) -> No
         leases = await served.leasing.store.all()
         assert [lease.state for lease in leases] == [State.FAILED, State.HELD]
         assert leases[1].token > leases[0].token
+        await served.leasing.stop()
+
+
+async def test_a_pod_that_is_reached_elsewhere_now_is_found_again(tmp_path: Path) -> None:
+    """Its old port may be another team's by now: nothing more goes there."""
+    async with world(neighbours=(), parameters=QUICK) as place:
+        served = Served(place, tmp_path)
+        await served.leasing.start()
+        await served.ask_until_served(place, "shared-4x")
+        before = await served.only_lease()
+        (exposure,) = place.platform.exposures_of(place.ours()[0])
+        place.platform.unexpose(exposure.id)
+        other = place.platform.ports.open()  # whoever comes next gets the port that was given up
+        await place.time.sleep(120 * MILLION)
+        assert (await served.ask("shared-4x")).ended.cause == attempts.OK
+        after = await served.only_lease()
+        assert (after.state, after.reason) == (State.HELD, "")
+        assert (after.base_url != before.base_url) == (after.token > before.token)
+        place.platform.ports.close(other)
+        await served.leasing.stop()
+
+
+async def test_a_lease_is_not_idle_while_an_answer_is_on_its_way(tmp_path: Path) -> None:
+    async with world(neighbours=(), parameters=QUICK) as place:
+        served = Served(place, tmp_path, HOSTED_AI_LEASE_IDLE_S="60")
+        await served.leasing.start()
+        await served.ask_until_served(place, "shared-4x")
+        keeper = served.leasing.keeper
+        assert not any(keeper._running.values()), "an answer that has ended runs no more"
+        keeper.begun("shared-4x")
+        await place.time.sleep(4_000 * MILLION)
+        lease = await served.only_lease()
+        assert lease.state in (State.HELD, State.RENEWING)
+        now_us = place.time.now_us()
+        keeper.used("shared-4x", Use(lease.id, "", lease.token, now_us - MILLION, now_us, MILLION, 45, 1, 1))
+        await place.until(lambda: not place.ours())
+        await place.time.sleep(60 * MILLION)
+        assert (await served.only_lease()).reason == "idle"
+        await served.leasing.stop()
+
+
+async def test_on_a_panel_that_does_not_say_whose_rows_are_the_own_ones_are_known_by_their_number(
+    tmp_path: Path,
+) -> None:
+    class Untold(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            response = await place.transport.handle_async_request(request)
+            if not request.url.path.endswith("/pool-subscription"):
+                return response
+            told = json.loads(await response.aread())
+            await response.aclose()
+            for row in told["items"]:
+                del row["team_id"]
+            return httpx.Response(response.status_code, json=told)
+
+    async with world(parameters=QUICK) as place:
+        served = Served(place, tmp_path)
+        served.leasing.desk._client._calls._transport = Untold()
+        await served.leasing.start()
+        await served.ask_until_served(place, "shared-4x")
+        await place.until(lambda: not place.ours())
+        await place.time.sleep(60 * MILLION)
+        lease = await served.only_lease()
+        assert (lease.state, lease.reason) == (State.GONE, "idle")
+        await served.leasing.stop()
+
+
+async def test_a_surprise_is_tried_again_after_a_pause(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with world(neighbours=(), parameters=QUICK) as place:
+        served = Served(place, tmp_path)
+        healthy, surprises = served.leasing.driver._health, []
+
+        async def surprising(base_url: str) -> bool:
+            if len(surprises) < 3:
+                surprises.append(place.time.now_us())
+                raise RuntimeError("a key that must not be logged")
+            return await healthy(base_url)
+
+        served.leasing.driver._health = surprising
+        await served.leasing.start()
+        await served.ask_until_served(place, "shared-4x")
+        first, second, third = surprises
+        assert second - first >= MILLION <= third - second
+        assert "RuntimeError" in caplog.text
+        assert "must not be logged" not in caplog.text
         await served.leasing.stop()
 
 

@@ -191,7 +191,7 @@ def test_a_subscription_says_what_its_pods_are_in() -> None:
     [
         (models.subscription_of, {"id": 1}),
         (models.subscription_of, {"pool_id": 1}),
-        (models.subscription_of, {"id": 1, "pool_id": 2, "pods": [{"pod_status": "Running"}]}),
+        (models.pod_of, {"pod_status": "Running"}),
         (models.pool_of, {"pool_name": "nameless"}),
         (models.pool_of, {"id": 1, "available_vgpus": "some"}),
         (models.quote_of, {"hourly_cost": 1}),

@@ -15,8 +15,8 @@ export function setUpEvent() {
   });
 }
 
-/** Args: from: what had the focus, which gets it back. isOpen: whether the gateway asks for no login. */
-export async function openEvent(line, from, isOpen) {
+/** Args: from: what had the focus, which gets it back. host: `isOpen`: it asks for no login; `hasDestinations`. */
+export async function openEvent(line, from, host) {
   const drawer = byId("event");
   byId("event-title").textContent = line.session_id;
   byId("event-body").replaceChildren(el("p", { class: "muted" }, "Looking it up …"));
@@ -25,13 +25,13 @@ export async function openEvent(line, from, isOpen) {
   byId("event-title").focus();
   try {
     const found = await readEvent(line.event_id, line.tenant);
-    byId("event-body").replaceChildren(...parts(found, line, isOpen));
+    byId("event-body").replaceChildren(...parts(found, line, host));
   } catch (problem) {
     byId("event-body").replaceChildren(el("p", { class: "notice bad" }, problem.message));
   }
 }
 
-function parts(found, line, isOpen) {
+function parts(found, line, { isOpen, hasDestinations }) {
   const { event } = found;
   const shown = { ...event, routed_to: found.routed_to };
   return [
@@ -46,26 +46,31 @@ function parts(found, line, isOpen) {
       ["Tokens", whole(event.usage.total_tokens)],
       ["Model", event.usage.model ?? "not said"],
       ["Cost", event.usage.estimated_cost_usd === null ? "unknown" : usd(line.estimated_cost_usd)],
-      ["Duration", span(Number(event.session.duration_ms))],
+      ["Duration", isToldOf(event, "session.start_time") || event.session.duration_ms ? span(Number(event.session.duration_ms)) : "not said"],
       ["Outcome", event.outcome.status.replaceAll("_", " ")],
-      ["User", event.user.user_id],
+      ["User", isToldOf(event, "user.user_id") ? event.user.user_id : "not said"],
     ]),
-    el("section", {}, el("h3", {}, "Its way"), way(found)),
+    el("section", {}, el("h3", {}, "Its way"), way(found, hasDestinations)),
     el("section", {}, el("h3", {}, "Ledger"), ledger(found, isOpen)),
     json(shown),
   ];
+}
+
+/** Whether its reporter said so; what was left out is assumed at capture, and named. */
+function isToldOf({ metadata }, path) {
+  return !metadata?.assumed_fields?.includes?.(path);
 }
 
 function facts(pairs) {
   return el("dl", { class: "facts" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
-function way({ captured_at: capturedAt, routed_to: routedTo }) {
+function way({ captured_at: capturedAt, routed_to: routedTo }, hasDestinations) {
   const steps = routedTo.map(({ destination, delivered_at: at }) => {
     const after = microseconds(at, capturedAt) / 1_000;
     return step(destination, at, `+${span(Math.max(0, after))}`);
   });
-  const rest = el("li", {}, el("span", { class: "muted" }, "no destination has it yet"), "");
+  const rest = el("li", {}, el("span", { class: "muted" }, hasDestinations ? "no destination has it yet" : "kept here: no destination is set up"));
   return el("ol", { class: "way" }, step("captured, durable", capturedAt, clock(capturedAt)), steps.length ? steps : rest);
 }
 

@@ -100,7 +100,8 @@ function showBoard(data) {
   notes(data);
   showFigures(data);
   showDestinations(data);
-  const open = (line, from) => openEvent(line, from, data.access === "open");
+  const host = { isOpen: data.access === "open", hasDestinations: data.figures.destinations.length > 0 };
+  const open = (line, from) => openEvent(line, from, host);
   showDeadLetters(data, open, refresh);
   showSessions(data, open);
 }
@@ -108,7 +109,7 @@ function showBoard(data) {
 function notes(data) {
   const wanted = [];
   if (data.access === "open") wanted.push("Open: this gateway serves this computer alone and asks for no login");
-  if (data.recent.some((one) => one.is_demo)) wanted.push("Some of these sessions are demo data, and labelled so");
+  if (data.recent.some((one) => one.is_demo)) wanted.push("Some of these sessions are demo data, and labelled so; the figures count them");
   const dead = data.figures.destinations.reduce((sum, one) => sum + one.dead, 0);
   const state = `${dead} ${wanted.join()}`;
   const place = byId("notes");

@@ -7,11 +7,12 @@ const OUTCOMES = { success: "good", error: "bad", timeout: "warn", user_terminat
 let isFirst = true;
 
 /** Args: open: called with the session's line when somebody wants to see it in depth. */
-export function showSessions({ recent }, open) {
+export function showSessions({ recent, figures }, open) {
+  const hasDestinations = figures.destinations.length > 0;
   byId("no-recent").hidden = recent.length > 0;
   byId("recent").closest(".table-wrap").hidden = recent.length === 0;
   write(byId("recent-about"), recent.length ? `the latest ${counted(recent.length, "session")}, times of this computer` : "");
-  const fresh = keyed(byId("recent"), recent, keyOf, (one) => make(one, open), update);
+  const fresh = keyed(byId("recent"), recent, keyOf, (one) => make(one, open), (row, one) => update(row, one, hasDestinations));
   if (!isFirst) for (const row of fresh) row.classList.add("fresh");
   isFirst = false;
   return fresh.length;
@@ -42,12 +43,11 @@ function outcome(one, where = "") {
 }
 
 /** What a line's session took until the last of the destinations that have it had it. */
-function update(row, one) {
+function update(row, one, hasDestinations) {
   const cell = row.querySelector('[data-part="after"]');
   const times = Object.values(one.delivered_after_us);
-  write(cell, times.length ? span(Math.max(...times) / 1_000) : "not yet");
+  write(cell, times.length ? span(Math.max(...times) / 1_000) : hasDestinations ? "not yet" : "kept");
   cell.classList.toggle("muted", times.length === 0);
-  cell.title = Object.entries(one.delivered_after_us)
-    .map(([destination, us]) => `${destination} ${span(us / 1_000)}`)
-    .join(", ");
+  const told = Object.entries(one.delivered_after_us).map(([destination, us]) => `${destination} ${span(us / 1_000)}`);
+  cell.title = told.join(", ") || (hasDestinations ? "" : "no destination is set up");
 }

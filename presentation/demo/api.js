@@ -28,6 +28,8 @@ export class ConnectionLost extends Error {
 export class Api {
   #askForToken;
   #told;
+  /** The token where a browser refuses to keep it: as long as the page. */
+  #token = "";
 
   /**
    * @param {(reason: string) => Promise<boolean>} askForToken resolves once there is another token, or to false.
@@ -41,15 +43,20 @@ export class Api {
   /** The token, of this tab alone; a browser may refuse to keep it. */
   get token() {
     try {
-      return sessionStorage.getItem(TOKEN) ?? "";
+      return sessionStorage.getItem(TOKEN) ?? this.#token;
     } catch {
-      return "";
+      return this.#token;
     }
   }
 
   set token(value) {
-    if (value) sessionStorage.setItem(TOKEN, value);
-    else sessionStorage.removeItem(TOKEN);
+    this.#token = value;
+    try {
+      sessionStorage.removeItem(TOKEN);
+      if (value) sessionStorage.setItem(TOKEN, value);
+    } catch {
+      // Full or forbidden: this page alone knows it.
+    }
   }
 
   /**

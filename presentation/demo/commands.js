@@ -2,7 +2,7 @@
 
 import { byId, el, fill, reveal, toast } from "./dom.js";
 import { usd, words } from "./format.js";
-import { toFragment } from "./history.js";
+import { stateWord, toFragment } from "./history.js";
 import { transcriptOf } from "./transcript.js";
 
 export const KEYS = [
@@ -40,6 +40,8 @@ export function commandsOf(parts) {
     { id: "token", title: "Token…", keywords: "key login authorization", run: () => connection.askForToken("") },
     { id: "shortcuts", title: "Keys", keywords: "shortcuts help keyboard", hint: "?", run: () => showKeys() },
     ...["covenant", "conversation", "execution"].map((name, at) => ({ id: `go-${name}`, title: `Go to ${name}`, hint: `Alt ${at + 1}`, run: () => columns.show(name, true) })),
+    { id: "open-presentation", title: "Open the presentation", keywords: "slides page", run: () => location.assign("hosted-ai-presentation.html") },
+    { id: "open-sessions", title: "Open the sessions", keywords: "dashboard page", run: () => location.assign("dashboard") },
   ];
   return commands.filter(Boolean).map((one) => ({ ...one, palette }));
 }
@@ -81,7 +83,7 @@ async function replay({ api, palette, session, columns }) {
 
 async function fromHistory(parts) {
   const { history, palette } = parts;
-  const items = history.all().map((one, at) => ({ id: `history-${at}`, title: one.prompt || one.covenant, keywords: one.covenant, hint: one.state, record: one }));
+  const items = history.all().map((one, at) => ({ id: `history-${at}`, title: one.prompt || one.covenant, keywords: one.covenant, hint: stateWord(one), record: one }));
   const chosen = await palette.choose(items, "Which request?");
   if (chosen) parts.load(chosen.record);
 }

@@ -4,6 +4,9 @@ import { byId, toast } from "./dom.js";
 import { rest } from "./live.js";
 
 const PATIENCE_MS = 1_500;
+/** How often an idle page asks whether the gateway is still there, and how long it waits for an answer. */
+const BEAT_MS = 10_000;
+const BEAT_PATIENCE_MS = 8_000;
 
 export class Connection {
   #state = "waiting";
@@ -15,6 +18,7 @@ export class Connection {
   regained = () => {};
 
   constructor() {
+    setInterval(() => this.#beat(), BEAT_MS);
     addEventListener("offline", () => this.reached(false));
     addEventListener("online", () => this.#poll());
     byId("token-form").addEventListener("submit", (event) => {
@@ -36,7 +40,7 @@ export class Connection {
   describe(health) {
     const set = Object.entries(health.providers ?? {}).filter(([, state]) => state !== "not configured");
     const names = set.map(([name]) => name);
-    this.#label = names.length === 1 && names[0] === "simulator" ? "Connected, simulated pools" : `Connected, ${names.length} provider${names.length === 1 ? "" : "s"}`;
+    this.#label = names.length === 1 && names[0] === "simulator" ? "Connected, simulated pools" : `Connected, ${names.length} provider${names.length === 1 ? "" : "s"} set up`;
     byId("connection").title = set.map(([name, state]) => `${name}: ${state}`).join("\n");
     this.#draw();
   }
@@ -85,6 +89,16 @@ export class Connection {
 
   #answer(isGiven) {
     for (const resolve of this.#waiters.splice(0)) resolve(isGiven);
+  }
+
+  /** A page that asks for nothing would go on saying that it is connected. */
+  async #beat() {
+    if (document.hidden || this.#state !== "open") return;
+    try {
+      await fetch("health", { cache: "no-store", signal: AbortSignal.timeout(BEAT_PATIENCE_MS) });
+    } catch {
+      this.reached(false);
+    }
   }
 
   async #poll() {

@@ -1,21 +1,27 @@
 /** The conversation column: messages as text, an answer that grows without moving anything, failures as failures. */
 
 import { byId, el, fill, icon, setChip } from "./dom.js";
-import { faultOf, limitOf } from "./faults.js";
-import { duration, usd } from "./format.js";
+import { faultOf, isRefusal, limitOf } from "./faults.js";
+import { duration, usd, whole } from "./format.js";
 
 const NEAR_END_PX = 80;
-/** What was refused before anything was sent, as against what went wrong. */
-const REFUSALS = new Set([402, 403, 422]);
+/** A longer message is sent whole, and shown from its beginning. */
+const LONGEST_SHOWN = 8_000;
 const STATES = { running: ["Answering", "info"], done: ["Answered", "good"], failed: ["Failed", "bad"], cancelled: ["Stopped", "warn"], cut: ["Cut off", "bad"], refused: ["Refused", "bad"] };
 
 export class Conversation {
   #box = byId("messages");
   #acts;
+  /** Whether the reader is at the end, and so is to stay there while more comes. */
+  #isAtEnd = true;
 
   /** @param {{copy: Function, retry: Function, show: Function}} acts take a turn. */
   constructor(acts) {
     this.#acts = acts;
+    this.#box.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#box;
+      this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    });
     this.clear();
   }
 
@@ -26,15 +32,17 @@ export class Conversation {
         "div",
         { class: "empty" },
         el("p", { class: "empty-title" }, "Say what it may cost. Ask. Watch it being decided."),
-        el("p", { class: "muted" }, "The covenant stands on the left, what really happens on the right. Every figure there is the gateway's own."),
+        el("p", { class: "muted" }, "The covenant stands on the left, what really happens on the right. Whatever is estimated, simulated or worked out in this page says so."),
       ),
     );
   }
 
   addUser(text, covenant) {
     this.#box.querySelector(".empty")?.remove();
-    const note = covenant ? el("p", { class: "message-covenant small muted" }, `under: ${covenant}`) : null;
-    this.#box.append(el("article", { class: "message", data: { role: "user" }, "aria-label": "You" }, el("p", { class: "message-text" }, text), note));
+    const note = covenant ? el("p", { class: "message-covenant small muted", dir: "auto" }, `under: ${covenant}`) : null;
+    const more = text.length - LONGEST_SHOWN;
+    const rest = more > 0 ? el("p", { class: "small muted" }, `… and ${whole(more)} characters more, not shown here.`) : null;
+    this.#box.append(el("article", { class: "message", data: { role: "user" }, "aria-label": "You" }, el("p", { class: "message-text", dir: "auto" }, text.slice(0, LONGEST_SHOWN)), rest, note));
     this.#toEnd(true);
   }
 
@@ -47,8 +55,8 @@ export class Conversation {
   }
 
   #toEnd(always) {
-    const box = this.#box;
-    if (always || box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX) box.scrollTop = box.scrollHeight;
+    this.#isAtEnd ||= always;
+    if (this.#isAtEnd) this.#box.scrollTop = this.#box.scrollHeight;
   }
 }
 
@@ -69,7 +77,7 @@ class Answer {
     this.#grown = grown;
     const act = (name, title, symbol) => el("button", { type: "button", class: "btn small icon quiet", title, "aria-label": title, data: { action: name }, on: { click: () => acts[name](turn) } }, icon(symbol));
     this.#actions = el("span", { class: "message-actions" }, act("show", "Show its execution", "trail"), act("copy", "Copy the answer", "copy"), act("retry", "Ask again", "retry"));
-    this.#body = el("div", { class: "message-text", "aria-busy": "true" }, this.#text);
+    this.#body = el("div", { class: "message-text", dir: "auto", "aria-busy": "true" }, this.#text);
     this.node = el(
       "article",
       { class: "message", data: { role: "assistant" }, "aria-label": "Answer" },
@@ -97,8 +105,8 @@ class Answer {
 
   done({ costUsd, firstMs, totalMs, finish }) {
     this.#end("done");
-    const first = firstMs ? `first token ${duration(firstMs * 1_000)}` : "";
-    this.#tell([duration(totalMs * 1_000), costUsd === null ? "" : `$${costUsd}`, first, finish === "length" ? "cut at its limit" : ""]);
+    const first = firstMs ? ` (first token ${duration(firstMs * 1_000)})` : "";
+    this.#tell([costUsd === null ? "" : `$${costUsd}`, `${duration(totalMs * 1_000)} in this page${first}`, finish === "length" ? "cut at its limit" : ""]);
   }
 
   stopped() {
@@ -110,7 +118,7 @@ class Answer {
     const { title, advice } = faultOf(problem.code);
     const isCut = this.text !== "";
     this.#end(isCut ? "cut" : "failed");
-    if (REFUSALS.has(problem.status)) setChip(this.#state, "failed", ...STATES.refused);
+    if (isRefusal(problem.status)) setChip(this.#state, "failed", ...STATES.refused);
     const limit = limitOf(problem.reasons);
     this.node.append(
       el(

@@ -2,7 +2,7 @@
 
 import { byId, el, fill, setChip } from "./dom.js";
 import { duration, percent, short, usd, whole, words } from "./format.js";
-import { STEPS, isOver, limitsOf } from "./trail.js";
+import { STEPS, isConfigured, isOver, limitsOf } from "./trail.js";
 import { drawCandidates, drawWhy } from "./verdicts.js";
 
 const STATES = {
@@ -44,7 +44,7 @@ function drawSteps(trail) {
       const isDone = name in trail.steps;
       const isFault = trail.denied ? name === "decided" : failed && name === last;
       const state = isDone || isFault ? (isFault ? "failed" : "done") : trail.state === "running" && name === next ? "now" : "waiting";
-      const [text, at] = [detailOf(trail, name), isDone ? duration(trail.steps[name]) : ""];
+      const [text, at] = [detailOf(trail, name), isDone ? sinceStart(trail.steps[name]) : ""];
       return el(
         "li",
         { data: { step: name, state }, "aria-label": `${title}: ${{ done: "done", failed: "failed", now: "now", waiting: "not yet" }[state]}. ${text} ${at}` },
@@ -57,13 +57,19 @@ function drawSteps(trail) {
   );
 }
 
+/** Admission is one transaction, so its steps have one time. */
+function sinceStart(us) {
+  return us === 0 ? "start" : duration(us);
+}
+
 function detailOf(trail, name) {
   const { classification, candidates, decision, denied, attempts, cost, settled } = trail;
   const admitted = candidates.filter((one) => !one.denials.length).length;
+  const configured = candidates.filter(isConfigured).length;
   if (name === "classified" && classification) {
     return `${classification.complexity}, ${words(classification.task)}; ${whole(classification.expected_output_tokens)} tokens expected`;
   }
-  if (name === "candidates" && candidates.length) return `${candidates.length} routes, ${admitted} admissible`;
+  if (name === "candidates" && candidates.length) return `${configured} ${configured === 1 ? "route" : "routes"}, ${admitted} admissible`;
   if (name === "decided") return decision?.selected ?? (denied ? words(denied.kind) : "");
   if (name === "attempt" && attempts.length) return attempts.length > 1 ? `${attempts.length} attempts` : attempts[0].route;
   if (name === "settled" && settled) return `${words(settled.outcome)}${cost ? `, ${usd(cost.cost_usd_micros)}` : ""}${settled.state === "unsettled" ? ", at the worst case" : ""}`;

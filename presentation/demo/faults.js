@@ -20,6 +20,13 @@ const FAULTS = {
   internal_error: ["A fault of the gateway", "Its log says what. Quote the request id."],
 };
 
+/** Answers that refuse a request before anything is sent to a provider, as against what went wrong. */
+const REFUSALS = new Set([402, 403, 422]);
+
+export function isRefusal(status) {
+  return REFUSALS.has(status);
+}
+
 /** `{title, advice}` of an error's code. */
 export function faultOf(code) {
   const [title, advice] = FAULTS[code] ?? ["Failed", "Retry, or look at the reason."];

@@ -16,6 +16,8 @@ export class Feed {
   #connection;
   #heard;
   #stop = new AbortController();
+  /** The turn that is being told, or was told last. */
+  #turn = null;
 
   /** @param {(turn: object, name: string, data: object) => void} heard is called after each event of a turn. */
   constructor(api, connection, heard) {
@@ -30,7 +32,7 @@ export class Feed {
 
   /** Listen for the request whose decision has this digest; resolves once it would be heard, or patience is over. */
   async watch(turn, digest) {
-    const stop = this.#anew();
+    const stop = this.#anew(turn);
     const waiting = new Map();
     const isOpen = new Promise((resolve) => {
       const onState = (state) => {
@@ -57,7 +59,7 @@ export class Feed {
   /** Tell a request from its beginning to its end, unless it is being told already. */
   async follow(turn, id) {
     if (turn.heardId !== undefined && [turn.trail.requestId, turn.trail.decisionId].includes(id)) return;
-    const stop = this.#anew();
+    const stop = this.#anew(turn);
     turn.heardId = null;
     this.#begin(turn);
     await follow(this.#api, id, {
@@ -67,7 +69,16 @@ export class Feed {
     });
   }
 
-  #anew() {
+  /** Tell a turn that has not ended again from its beginning, if another was told in between. */
+  async again(turn) {
+    const id = turn.trail.requestId ?? turn.headers.requestId;
+    if (this.#turn === turn || turn.trail.state !== "running" || !id) return;
+    turn.heardId = undefined;
+    await this.follow(turn, id);
+  }
+
+  #anew(turn) {
+    this.#turn = turn;
     this.#stop.abort();
     this.#stop = new AbortController();
     return this.#stop;

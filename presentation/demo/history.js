@@ -6,6 +6,13 @@ export const MOST = 30;
 const LONGEST_TEXT = 4_000;
 const MARK = "covenant=";
 
+const STATES = { done: "answered", cancelled: "stopped" };
+
+/** How a request of the history ended, in a word. */
+export function stateWord({ state }) {
+  return STATES[state] ?? String(state ?? "");
+}
+
 /** The history over a storage with `getItem` and `setItem`, which may refuse. */
 export class History {
   #storage;

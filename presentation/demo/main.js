@@ -7,9 +7,10 @@ import { commandsOf, copy, showKeys } from "./commands.js";
 import { Connection } from "./connection.js";
 import { Conversation } from "./conversation.js";
 import { CovenantColumn } from "./covenant.js";
-import { byId, el, fill, toast } from "./dom.js";
+import { announce, byId, el, fill, toast } from "./dom.js";
 import { EXAMPLES } from "./examples.js";
-import { History, fromFragment } from "./history.js";
+import { History, fromFragment, stateWord } from "./history.js";
+import { limitsIn } from "./limits.js";
 import { Palette } from "./palette.js";
 import { Session } from "./session.js";
 import { WhatIf } from "./whatif.js";
@@ -139,6 +140,8 @@ class Page {
     byId("palette-open").addEventListener("click", () => this.palette.open());
     byId("palette-key").textContent = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘ K" : "Ctrl K";
     addEventListener("keydown", (event) => this.#key(event));
+    // Another tab of this browser has written to the history.
+    addEventListener("storage", () => this.#drawHistory());
     addEventListener("hashchange", () => {
       const shared = fromFragment(location.hash);
       if (shared) this.load(shared);
@@ -174,10 +177,21 @@ class Page {
 
   #edited() {
     this.classifier.score(this.#prompt.value);
+    this.#drawHint();
     clearTimeout(this.#draftTimer);
     this.#draftTimer = setTimeout(() => {
       this.history.draft = { covenant: this.covenant.text, prompt: this.#prompt.value };
     }, DRAFT_MS);
+  }
+
+  /** Limits in the message count for nothing; where there is no covenant, one click makes one of them. */
+  #drawHint() {
+    const found = this.covenant.text.trim() ? null : limitsIn(this.#prompt.value);
+    const hint = byId("limits-hint");
+    if (found && hint.hidden) announce("Limits in a message don't bind. The button before the message makes them the covenant.");
+    hint.hidden = !found;
+    fill(hint, found ? [el("span", {}, "Limits in a message don't bind. "), el("strong", {}, "Make them the covenant: "), el("span", {}, found.limits)] : []);
+    hint.onclick = () => this.load({ covenant: found.limits, prompt: found.rest, model: byId("model").value });
   }
 
   #changed() {
@@ -206,8 +220,8 @@ class Page {
           el(
             "button",
             { type: "button", class: "history-item", on: { click: () => this.load(one) } },
-            el("span", { class: "history-prompt" }, one.prompt || "(no message)"),
-            el("span", { class: "small muted" }, [one.covenant || "no covenant", one.state, one.cost_usd ? `$${one.cost_usd}` : ""].filter(Boolean).join(" · ")),
+            el("span", { class: "history-prompt", dir: "auto" }, one.prompt || "(no message)"),
+            el("span", { class: "small muted" }, [stateWord(one), one.covenant || "no covenant", one.cost_usd ? `$${one.cost_usd}` : ""].filter(Boolean).join(" · ")),
           ),
         ),
       ),

@@ -100,6 +100,7 @@ function take(event, ending, told) {
   } catch {
     throw new StreamFault("stream_broken", "the gateway sent something that is no chunk");
   }
+  if (typeof chunk !== "object" || chunk === null) throw new StreamFault("stream_broken", "the gateway sent something that is no chunk");
   if (chunk.error) throw new StreamFault(chunk.error.code ?? "stream_broken", chunk.error.message ?? "the stream failed");
   const choice = chunk.choices?.[0];
   if (choice?.finish_reason) ending.finish = choice.finish_reason;

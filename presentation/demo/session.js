@@ -3,7 +3,7 @@
 import { ApiError } from "./api.js";
 import { alarm, announce, byId, fill, toast } from "./dom.js";
 import { drawClock, drawExecution } from "./execution.js";
-import { faultOf } from "./faults.js";
+import { faultOf, isRefusal } from "./faults.js";
 import { Feed } from "./feed.js";
 import { proofView } from "./proof_view.js";
 import { recheck } from "./recheck.js";
@@ -56,6 +56,7 @@ export class Session {
     try {
       const ending = await runRequest({ api, body: turn.body, covenant: turn.covenant, lenient: turn.lenient, signal: turn.abort.signal }, this.#hearing(turn));
       turn.state = "done";
+      turn.costUsd = ending.costUsd;
       turn.answer.done(ending);
       announce(`Answer complete: ${turn.answer.text.length} characters, in ${Math.round(ending.totalMs)} milliseconds.`);
     } catch (problem) {
@@ -115,6 +116,7 @@ export class Session {
   show(turn) {
     this.#show(turn);
     this.#offerWhatIf(turn);
+    this.#feed.again(turn).catch((problem) => this.#complain(problem));
   }
 
   clear() {
@@ -166,7 +168,7 @@ export class Session {
       announce("Stopped.");
       if (isUnheard) turn.trail = { ...turn.trail, state: "cancelled" };
     } else {
-      turn.state = "failed";
+      turn.state = isRefusal(problem.status) ? "refused" : "failed";
       turn.problem = { code: problem.code ?? "internal_error", message: problem.message, status: problem.status, reasons: problem.reasons ?? [] };
       turn.answer.fail(turn.problem);
       alarm(`${faultOf(turn.problem.code).title}. ${problem.message}`);
@@ -175,7 +177,7 @@ export class Session {
         this.#feed.follow(turn, id).catch(() => {});
         if (turn.trail.denied) this.#heard(turn, "denied", {});
       } else if (problem instanceof ApiError) this.#feed.stop();
-      if (!id && isUnheard) turn.trail = { ...turn.trail, state: "failed", denied: { kind: turn.problem.code, message: problem.message, reasons: turn.problem.reasons } };
+      if (!id && isUnheard) turn.trail = { ...turn.trail, state: turn.state, denied: { kind: turn.problem.code, message: problem.message, reasons: turn.problem.reasons } };
       if (!(problem instanceof Error && "code" in problem)) throw problem;
     }
     if (!turn.trail.explanation) this.#parts.whatif.hide();
@@ -190,6 +192,8 @@ export class Session {
   }
 
   #show(turn) {
+    // What is new is told from its beginning.
+    if (turn !== this.#shown) byId("panel-execution").querySelector(".column-body").scrollTop = 0;
     this.#shown = turn;
     fill(byId("verify-result"));
     this.#draw(turn);
@@ -225,7 +229,7 @@ export class Session {
       model: turn.model,
       state: turn.state,
       route: turn.headers.route ?? null,
-      cost_usd: turn.trail.cost?.cost_usd ?? null,
+      cost_usd: turn.trail.cost?.cost_usd ?? turn.costUsd ?? null,
       decision_id: turn.headers.decisionId ?? turn.trail.decisionId,
       at: Date.now(),
     });

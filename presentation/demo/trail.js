@@ -68,7 +68,7 @@ export function told(trail, name, data) {
     case "denied":
       return { ...known, state: "refused", denied: data, decision: null, policy: data.policy, steps: at("decided") };
     case "attempt":
-      return { ...known, attempts: [...known.attempts, attemptOf(data)], steps: at("attempt") };
+      return { ...known, attempts: [...known.attempts, attemptOf(data)], steps: trail.attempts.length ? known.steps : at("attempt") };
     case "first_token":
       return { ...known, steps: at("first_token") };
     case "cost":
@@ -102,6 +102,11 @@ function noted(entries, name, entry) {
   return [...entries, { entry, what: TELLS[name] }];
 }
 
+/** Whether a candidate's provider is set up here; the catalogue's others are candidates in name only. */
+export function isConfigured(candidate) {
+  return !candidate.denials.some((denial) => denial.subject === "PROVIDER_CONFIGURED");
+}
+
 /** Whether more may come. */
 export function isOver(trail) {
   return !["empty", "planned", "running"].includes(trail.state);
@@ -120,14 +125,15 @@ export function limitsOf(trail, elapsedUs, floorPpm) {
   const spent = cost ? cost.cost_usd_micros : (candidate?.cost_usd_micros ?? null);
   const time = settled ? settled.elapsed_us : (elapsedUs ?? candidate?.ttv_us ?? null);
   const budget = policy?.budget_scope === "per_1m_tokens" ? null : (policy?.budget_usd_micros ?? null);
-  const success = candidate?.success_ppm ?? null;
+  // Of an answer that never came there is no quality to estimate.
+  const success = trail.state === "failed" ? null : (candidate?.success_ppm ?? null);
   return {
     cost: { value: spent, limit: budget, ...filled(spent, budget), is: cost ? "charged" : "expected" },
     latency: {
       value: time,
       limit: policy?.deadline_us ?? null,
       ...filled(time, policy?.deadline_us ?? null),
-      is: settled ? "measured" : elapsedUs === null ? "expected" : isOver(trail) ? "to the end" : "so far",
+      is: settled ? "measured" : elapsedUs === null ? "expected" : trail.state === "refused" ? "until refused" : isOver(trail) ? "to the end" : "so far",
     },
     quality: {
       value: success,

@@ -1,8 +1,8 @@
 /** Why a route was chosen, or none, and how every candidate fared. */
 
 import { byId, el, fill } from "./dom.js";
-import { duration, percent, routeParts, signed, usd, whole } from "./format.js";
-import { whyOf } from "./trail.js";
+import { duration, percent, routeParts, signed, usd, whole, words } from "./format.js";
+import { isConfigured, whyOf } from "./trail.js";
 
 const TERMS = {
   time_us: "Time to the full answer",
@@ -16,6 +16,7 @@ const TERMS = {
 /** @param {{pinned?: boolean, note?: string, ranked?: object[]}} more what this page has worked out again, in words and rows. */
 export function drawWhy(trail, { pinned, note, ranked }) {
   const box = byId("why");
+  byId("why-title").textContent = trail.denied ? "Why no route" : "Why this route";
   if (trail.denied) {
     fill(
       box,
@@ -36,7 +37,7 @@ export function drawWhy(trail, { pinned, note, ranked }) {
     return;
   }
   const margin = other.total_us - winner.total_us;
-  const sentence = el("p", {}, `Beats `, el("code", {}, other.route), ` by ${duration(margin)} of ${duration(other.total_us)}: the least total wins.`);
+  const sentence = el("p", {}, `Beats `, el("code", {}, other.route), ` by ${duration(margin)} of ${duration(other.total_us)}. Time, cost, risk and chance of failure are weighed into one total, in seconds; the least wins.`);
   const table = terms ?? (ranked ? ownTerms(ranked) : null);
   fill(
     box,
@@ -88,8 +89,7 @@ function reasonOf(reason) {
 }
 
 export function drawCandidates(trail) {
-  const isUnset = (one) => one.denials.some((denial) => denial.subject === "PROVIDER_CONFIGURED");
-  const known = trail.candidates.filter((one) => !isUnset(one));
+  const known = trail.candidates.filter(isConfigured);
   const unset = trail.candidates.length - known.length;
   const order = new Map((trail.decision?.ranking ?? []).map((route, at) => [route, at]));
   const rows = [...known].sort((one, other) => (order.get(one.route) ?? 99) - (order.get(other.route) ?? 99));
@@ -118,7 +118,7 @@ function candidateRow(one, selected) {
         "span",
         { class: "verdicts" },
         verdict === "selected" ? el("span", { class: "chip good tiny" }, "chosen") : null,
-        one.denials.map((denial) => el("span", { class: "chip bad tiny", title: denialText(denial) }, breakable(`${denial.reason_code} ${denial.subject}`), el("span", { class: "visually-hidden" }, `: ${whole(denial.value)} against ${whole(denial.bound)}`))),
+        one.denials.map((denial) => el("span", { class: "denial" }, el("span", { class: "chip bad tiny" }, breakable(codeOf(denial))), el("span", { class: "denial-words" }, denialWords(denial)))),
       ),
     ),
     el("td", { class: "num" }, duration(one.ttv_us)),
@@ -134,6 +134,27 @@ function breakable(name) {
   return el("span", {}, name.split(/(?<=_)/).flatMap((part) => [part, el("wbr")]));
 }
 
-function denialText({ subject, bound, value }) {
-  return `${subject}: ${whole(value)} against ${whole(bound)}`;
+/** The frozen code; an invariant's name belongs to it. */
+function codeOf({ reason_code, subject }) {
+  return reason_code === "INVARIANT_VIOLATION" ? `${reason_code} ${subject}` : reason_code;
+}
+
+const INVARIANTS = {
+  POLICY_RESIDENCY: () => "not known to stay where the covenant wants it",
+  POLICY_REQUIREMENT: () => "not known to meet a requirement",
+  POLICY_DEADLINE: (value, bound) => `needs ${duration(value)} of ${duration(bound)}`,
+  CONTEXT_WINDOW: (value, bound) => `needs ${whole(value)} tokens of ${whole(bound)}`,
+  MODEL_CAPABILITY: () => "the model can't do this",
+  PROVIDER_AVAILABLE: () => "rests after failures",
+};
+
+/** A denial's figures in their own units. Of what this page does not know it says the name and the whole numbers. */
+export function denialWords({ reason_code, subject, value, bound }) {
+  if (reason_code === "RISK_BOUND_EXCEEDED" && subject === "max_risk_ppm") return `risk ${percent(value)}, at most ${percent(bound)}`;
+  if (reason_code === "SUCCESS_PROB_TOO_LOW") return `quality ${percent(value)}, at least ${percent(bound)}`;
+  if (reason_code === "COST_BOUND_EXCEEDED" && subject === "per_1m_tokens") return `${usd(value)} per million tokens, at most ${usd(bound)}`;
+  if (reason_code === "COST_BOUND_EXCEEDED") return `may cost ${usd(value)}, ${words(subject)} budget has ${usd(bound)}`;
+  if (reason_code === "AUTHORITY_BOUNDARY_FAIL") return `this token may not use ${subject}`;
+  if (reason_code === "INVARIANT_VIOLATION" && subject in INVARIANTS) return INVARIANTS[subject](value, bound);
+  return value || bound ? `${words(subject)}: ${whole(value)} against ${whole(bound)}` : words(subject);
 }

@@ -1,7 +1,7 @@
 /**
- * What if: the same request decided again under another budget, deadline, priority or weights.
+ * What if: the same request decided again under another budget, deadline, priority, quality or weights.
  *
- * Budget, deadline and priority are decided by the gateway (POST /v2/route, nothing is sent). Weights are no part of a
+ * Budget, deadline, priority and quality are decided by the gateway (POST /v2/route, nothing is sent). Weights are no part of a
  * covenant, so for them the gateway's candidates are ranked in the page; the page first shows that it finds the
  * gateway's own totals and order for the weights in force, and offers no other weights where it does not.
  */
@@ -14,6 +14,7 @@ import { covenantOf, nearest } from "./whatif_covenant.js";
 
 const WAIT_MS = 140;
 const PRIORITIES = ["balanced", "cost_optimized", "max_performance", "max_security"];
+const QUALITIES = { "": "no floor", low: "low", medium: "medium", high: "high" };
 const WEIGHTS = {
   cost: ["Cost weight", (value) => `${whole(value)} µs per µ$`],
   risk: ["Risk weight", (value) => `${whole(value)} µs per ppm`],
@@ -37,7 +38,7 @@ export class WhatIf {
     if (!catalogue) return;
     const { policy } = explanation;
     this.#base = { explanation, body, catalogue, policy };
-    this.#now = { explanation, budget: policy.budget_usd_micros, deadline: policy.deadline_us, priority: policy.priority ?? "balanced" };
+    this.#now = { explanation, budget: policy.budget_usd_micros, deadline: policy.deadline_us, priority: policy.priority ?? "balanced", quality: policy.quality ?? "" };
     this.#weights = weightsOf(catalogue, this.#now.priority);
     byId("whatif").hidden = false;
     this.#build();
@@ -51,20 +52,27 @@ export class WhatIf {
 
   #build() {
     const reset = el("button", { id: "whatif-reset", type: "button", class: "btn small", on: { click: () => this.load(this.#base.explanation, this.#base.body, this.#base.catalogue) } }, "As it was");
-    const priority = el(
-      "select",
-      { id: "whatif-priority", class: "select", on: { change: (event) => this.#set("priority", event.target.value) } },
-      PRIORITIES.map((name) => el("option", { value: name, selected: name === this.#now.priority }, words(name))),
-    );
     fill(
       byId("whatif-body"),
       el("div", { id: "whatif-result", class: "whatif-result" }),
       el("div", { class: "sliders" }, this.#slider("budget", "Budget", usd), this.#slider("deadline", "Deadline", duration)),
-      el("div", { class: "whatif-row" }, el("label", { class: "label", for: "whatif-priority" }, "Priority"), priority, reset),
+      el(
+        "div",
+        { class: "whatif-row" },
+        this.#choice("priority", "Priority", PRIORITIES.map((name) => [name, words(name)])),
+        this.#choice("quality", "Quality", Object.entries(QUALITIES)),
+        reset,
+      ),
       el("div", { class: "sliders" }, Object.keys(WEIGHTS).map((name) => this.#slider(name, ...WEIGHTS[name]))),
       el("ul", { id: "whatif-flips", class: "flips small" }),
       el("p", { id: "whatif-source", class: "small muted" }),
     );
+  }
+
+  #choice(name, title, options) {
+    const listeners = { change: (event) => this.#set(name, event.target.value) };
+    const select = el("select", { id: `whatif-${name}`, class: "select", on: listeners }, options.map(([value, text]) => el("option", { value }, text)));
+    return el("span", { class: "choice" }, el("label", { class: "label", for: `whatif-${name}` }, title), select);
   }
 
   #slider(name, title, text) {
@@ -111,7 +119,7 @@ export class WhatIf {
     const asked = new AbortController();
     this.#asked = asked;
     const { policy, body } = this.#base;
-    const given = covenantOf({ ...policy, budget_usd_micros: this.#now.budget, deadline_us: this.#now.deadline, priority: this.#now.priority });
+    const given = covenantOf({ ...policy, budget_usd_micros: this.#now.budget, deadline_us: this.#now.deadline, priority: this.#now.priority, quality: this.#now.quality });
     try {
       const explanation = await this.#api.explain(body, { json: given }, false, asked.signal);
       if (asked.signal.aborted) return;
@@ -129,15 +137,13 @@ export class WhatIf {
     const rows = rowsOf(explanation.candidates, explanation.policy, explanation.classification.complexity, catalogue);
     const inForce = weightsOf(catalogue, priority);
     const isExact = agrees(rank(rows, inForce), explanation.candidates, explanation.ranking);
-    for (const name of Object.keys(WEIGHTS)) byId(`whatif-${name}`).disabled = !isExact;
+    for (const name of Object.keys(WEIGHTS)) byId(`whatif-${name}`).disabled = !isExact || !rows.length;
     const isOwn = Object.keys(inForce).some((name) => inForce[name] !== this.#weights[name]);
     const ranked = isExact ? rank(rows, this.#weights) : [];
     const selected = isExact && isOwn ? (ranked[0]?.route ?? null) : explanation.selected;
     this.#drawResult(selected, base.selected, ranked, explanation);
     this.#drawFlips(explanation, rows, isExact);
-    byId("whatif-source").textContent = `Budget, deadline and priority: decided by the gateway, nothing sent. ${
-      isExact ? `Weights: ranked in this page, which finds the gateway's ${rows.length === 1 ? "total" : `${rows.length} totals`} exactly.` : "Weights: not offered, because this page does not find the gateway's totals."
-    }`;
+    byId("whatif-source").textContent = `Budget, deadline, priority and quality: decided by the gateway, nothing sent. ${aboutWeights(rows.length, isExact)}`;
   }
 
   #drawValues() {
@@ -149,7 +155,7 @@ export class WhatIf {
       range.setAttribute("aria-valuetext", text);
       if (document.activeElement !== range) range.value = placeOf(name, value);
     }
-    byId("whatif-priority").value = this.#now.priority;
+    for (const name of ["priority", "quality"]) byId(`whatif-${name}`).value = this.#now[name];
   }
 
   #drawResult(selected, before, ranked, explanation) {
@@ -184,13 +190,24 @@ export class WhatIf {
       );
     }
     const title = { budget: "budget", deadline: "deadline", cost: "cost weight", risk: "risk weight", improbability: "failure weight" };
-    const shown = nearest(flips, (name) => this.#valueOf(name));
-    fill(
-      byId("whatif-flips"),
-      shown.map((one) =>
-        el("li", {}, `From ${title[one.dimension]} ${one.at === null ? "without limit" : this.texts[one.dimension](one.at)} on: `, el("code", {}, one.selected ?? "refused"), one.instead_of ? " instead of " : " instead of a refusal", one.instead_of ? el("code", {}, one.instead_of) : null),
-      ),
-      shown.length ? null : el("li", {}, "The choice turns nowhere on these scales."),
-    );
+    const from = ({ dimension, at }) => `From ${title[dimension]} ${at === null ? "without limit" : this.texts[dimension](at)} on: `;
+    const shown = [
+      ...nearest(flips, (name) => this.#valueOf(name)).map((one) => turn(from(one), one)),
+      ...explanation.flips.filter((one) => one.dimension === "priority").map((one) => turn(`With priority ${words(one.at)}: `, one)),
+      ...explanation.flips.filter((one) => one.dimension === "quality").map((one) => turn(one.at ? `With quality ${one.at}: ` : "With no quality floor: ", one)),
+    ];
+    fill(byId("whatif-flips"), shown, shown.length ? null : el("li", {}, "The choice turns nowhere on these scales."));
   }
+}
+
+function aboutWeights(count, isExact) {
+  if (!isExact) return "Weights: not offered, because this page does not find the gateway's totals.";
+  if (!count) return "Weights: not offered, because every candidate is denied.";
+  return `Weights: ranked in this page, which finds the gateway's ${count === 1 ? "total" : `${count} totals`} exactly.`;
+}
+
+/** A place where the choice turns. Args: where: in words. */
+function turn(where, { selected, instead_of }) {
+  const route = (name, otherwise) => (name ? el("code", {}, name) : otherwise);
+  return el("li", {}, where, route(selected, "refused"), " instead of ", route(instead_of, "a refusal"));
 }

@@ -40,6 +40,7 @@ const dollars = (value) =>
   value.toLocaleString("en-US", {
     style: "currency",
     currency: "USD",
+    minimumFractionDigits: Math.abs(value) < 10 ? 3 : 0,
     maximumFractionDigits: Math.abs(value) < 10 ? 3 : 0,
   });
 
@@ -98,7 +99,7 @@ export function startCalculators(figures, overcommit) {
       ["with the share on pools, a month", dollars(found.after)],
       ["saved, a month", dollars(found.saved)],
       ["saved of what it was", `${found.saved_percent.toFixed(1)} %`],
-      ["saved per dollar of running it", found.roi === null ? "-" : found.roi.toFixed(1)],
+      ["net saving per dollar of running it", found.roi === null ? "-" : found.roi.toFixed(1)],
     ];
     return [
       table("Cost and return, from the assumptions beside", ["result", "by the assumptions"], rows, { numeric: [1] }),

@@ -71,7 +71,9 @@ async function compile(text, signal) {
     );
     chips.push(...found.flags.map((flag) => el("li", { class: "chip warn", text: flag.replaceAll("_", " ") })));
     byId("covenant-chips").replaceChildren(...chips);
-    byId("covenant-pool").replaceChildren(poolCard(found.pool));
+    byId("covenant-pool").replaceChildren(
+      found.served ? poolCard(found.pool) : el("p", { class: "muted", text: "None: a covenant like this is not served." }),
+    );
     status.className = found.served ? "good" : "bad";
     status.textContent = found.served
       ? "Served with this reading."

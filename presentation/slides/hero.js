@@ -2,9 +2,11 @@
 
 import { json } from "./api.js";
 import { byId, el } from "./dom.js";
-import { ms } from "./formula.js";
 
 const SHOWN = 5;
+
+/** A total as the picture shows it: it is priced in time, yet no time that anybody waits, so it goes without a unit. */
+const points = (totalUs) => Math.round(totalUs / 1000).toLocaleString("en-US");
 
 /** The candidates to show, best first and the denied after them; those of providers that aren't there are left out. */
 export function linesOf(explanation) {
@@ -18,7 +20,7 @@ export function linesOf(explanation) {
     name: one.route.slice(one.route.indexOf("/") + 1),
     isSelected: one.route === explanation.selected,
     share: one.denials.length ? 0 : one.total_us / most,
-    text: one.denials.length ? one.denials[0].reason_code : `${ms(one.total_us)} ms`,
+    text: one.denials.length ? one.denials[0].reason_code : points(one.total_us),
     isDenied: one.denials.length > 0,
   }));
 }

@@ -18,7 +18,7 @@ async function start() {
     const found = kernel.score(field.value);
     byId("kernel-class").textContent = found.complexity;
     byId("kernel-bar").style.width = `${found.p_small_fails_ppm / 10000}%`;
-    out.textContent = `The small model fails with ${(found.p_small_fails_ppm / 10000).toFixed(1)} %; task: ${found.task}; about ${found.expected_output_tokens} tokens expected. ${us.toFixed(1)} µs a call in this browser, mean of ${CALLS}; model ${found.model_version}.`;
+    out.textContent = `Difficulty ${(found.p_small_fails_ppm / 10000).toFixed(1)} of 100; task: ${found.task}; about ${found.expected_output_tokens} tokens expected. ${us.toFixed(1)} µs a call in this browser, mean of ${CALLS}; model ${found.model_version}.`;
   };
   field.addEventListener("input", show);
   show();

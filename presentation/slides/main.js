@@ -18,10 +18,10 @@ const file = async (name) => (await fetch(new URL(name, import.meta.url))).json(
 
 document.querySelectorAll("main table").forEach(labelled);
 startArchitecture();
-startSamples();
+const writeSamples = startSamples();
 startFormula();
 startKernel();
-const askAgain = [startHero(), startCovenant()];
+const askAgain = [startHero(), startCovenant(), writeSamples];
 const commands = startSetups(() => askAgain.forEach((again) => again()));
 const navigation = startNavigation(commands);
 for (const button of document.querySelectorAll("[data-go]")) {

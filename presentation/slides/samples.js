@@ -1,6 +1,6 @@
 /** The three ways to integrate: what is shown is made from the very request that is sent. The top is pure. */
 
-import { ask, GatewayError, stream } from "./api.js";
+import { ask, GatewayError, stream, token } from "./api.js";
 import { byId, el } from "./dom.js";
 
 const QUESTION = [{ role: "user", content: "What is a vGPU?" }];
@@ -20,9 +20,13 @@ export const OPTIONS = {
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** The request as a curl command. */
-export function curlOf({ body, headers }, origin) {
+/** What a sample has in the place of the token, which is nobody's to read off a screen. */
+const YOURS = "<your token>";
+
+/** The request as a curl command. Args: isClosed: the gateway wants a token. */
+export function curlOf({ body, headers }, origin, isClosed = false) {
   const lines = [`curl ${body.stream ? "-N " : ""}${origin}${PATH}`, "-H 'content-type: application/json'"];
+  if (isClosed) lines.push(`-H ${quoted(`authorization: Bearer ${YOURS}`)}`);
   for (const [name, value] of Object.entries(headers)) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
   lines.push(`-d ${quoted(JSON.stringify(body, null, 1).replace(/\n\s*/g, " "))}`);
   return lines.join(" \\\n  ");
@@ -31,7 +35,7 @@ export function curlOf({ body, headers }, origin) {
 const KNOWN = ["model", "messages", "stream"];
 
 /** The request with OpenAI's Python package. */
-export function pythonOf({ body, headers }, origin) {
+export function pythonOf({ body, headers }, origin, isClosed = false) {
   const extra = Object.fromEntries(Object.entries(body).filter(([name]) => !KNOWN.includes(name)));
   const given = [`model=${python(body.model)}`, `messages=${python(body.messages)}`];
   if (body.stream) given.push("stream=True");
@@ -40,7 +44,7 @@ export function pythonOf({ body, headers }, origin) {
   return [
     "from openai import OpenAI",
     "",
-    `client = OpenAI(base_url="${origin}/v1", api_key="unused")`,
+    `client = OpenAI(base_url="${origin}/v1", api_key="${isClosed ? YOURS : "unused"}")`,
     `answer = client.chat.completions.create(\n    ${given.join(",\n    ")},\n)`,
   ].join("\n");
 }
@@ -68,7 +72,7 @@ export const TOLD = {
 };
 
 function showSample(box, option, way) {
-  const text = (way === "python" ? pythonOf : curlOf)(option, location.origin);
+  const text = (way === "python" ? pythonOf : curlOf)(option, location.origin, Boolean(token()));
   box.querySelector("pre").textContent = text;
 }
 
@@ -111,14 +115,20 @@ function headersTable(headers) {
   return el("dl", { class: "headers" }, ...lines);
 }
 
-/** Wire the samples: the choice of language, copying, and running. */
+/** Wire the samples: the choice of language, copying, and running. Returns what writes them anew, for a new token. */
 export function startSamples() {
+  const samples = [];
   for (const box of document.querySelectorAll(".sample")) {
     const option = OPTIONS[box.dataset.option];
     let way = "curl";
-    showSample(box, option, way);
+    const again = () => showSample(box, option, way);
+    again();
+    samples.push(again);
     for (const choice of box.querySelectorAll("input[type=radio]")) {
-      choice.addEventListener("change", () => showSample(box, option, (way = choice.value)));
+      choice.addEventListener("change", () => {
+        way = choice.value;
+        again();
+      });
     }
     box.querySelector(".run").addEventListener("click", (event) => {
       if (event.currentTarget.getAttribute("aria-disabled") !== "true") run(box, option);
@@ -129,6 +139,7 @@ export function startSamples() {
     });
   }
   byId("check-requirements").addEventListener("click", checkRequirements);
+  return () => samples.forEach((again) => again());
 }
 
 /** Each requirement of the table, asked of this gateway now: what was seen, or what is missing. */
@@ -157,7 +168,8 @@ export const CHECKS = {
   },
   tier: async () => {
     const routes = [];
-    for (const priority of ["balanced", "max_security"]) {
+    // Of these two the weights lie furthest apart, so that no pool that is busy just now makes them choose the same.
+    for (const priority of ["cost_optimized", "max_security"]) {
       const { json } = await ask("POST", "/v2/route", { body: { text: "What is a vGPU?", covenant: { priority } } });
       routes.push(json?.selected ?? "none");
     }

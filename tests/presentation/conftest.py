@@ -50,7 +50,7 @@ def gateway(talker: Talker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def worker(gateway: Serving, talker: Talker) -> Iterator[EdgeWorker]:
     """The real Worker, which asks for a token."""
     variables = {**settings_of(talker), "HARPOON_TOKENS": TOKEN, "GATEWAY_URL": gateway.base}
-    with EdgeWorker(label="pages", variables=variables) as running:
+    with EdgeWorker(label="shown", variables=variables) as running:
         yield running
 
 

@@ -33,6 +33,8 @@ COMMANDS = (
     "go-covenant",
     "go-conversation",
     "go-execution",
+    "open-presentation",
+    "open-sessions",
 )
 DENIED_PATHS = ("/v1/chat/completions", "/v2/route", "/v2/covenant/parse", "/api/live")
 

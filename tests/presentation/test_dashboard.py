@@ -252,6 +252,29 @@ async def test_the_page_brings_its_policy_and_an_open_gateway_says_that_it_is_op
         assert page.faults == []
 
 
+async def test_without_destinations_sessions_are_kept_and_the_page_says_how_to_name_some(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Which is how it is until somebody sets one."""
+    with serving(tmp_path / "state") as server:
+        page = await browser.open(f"{server.base}/dashboard")
+        await page.until("!document.getElementById('board').hidden")
+        told = await page.run("document.getElementById('no-destinations').innerText")
+        assert "nobody gets them" in told
+        assert "SCR_DESTINATIONS=billing" in told
+        await report(server, "sess_1")
+        await page.until(f"{ROWS}.length === 1 && /kept$/.test({ROWS}[0].innerText.trim())")
+        await page.run(f"{ROWS}[0].querySelector('button').click()")
+        shown = await page.until("document.querySelector('#event .way') && document.getElementById('event').innerText")
+        assert "kept here: no destination is set up" in shown
+        # The capture had to assume a duration and a user, which nobody told.
+        facts = await page.run("document.querySelector('#event .facts').innerText")
+        assert facts.split().count("said") == 3
+        assert "0.00 ms" not in facts
+        assert "anonymous" not in facts
+        assert page.faults == []
+
+
 async def test_without_a_login_set_the_page_says_what_to_set(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path / "state", HARPOON_TOKENS="hk_acme_s3cret") as server:
         page = await browser.open(f"{server.base}/dashboard")

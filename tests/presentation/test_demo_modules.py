@@ -55,6 +55,7 @@ TRUNCATED = [
     (ANSWER[:-2], False, "req_1|Hé 🙂", "cut_off"),
     (frame(CHUNK) + frame(FAILED), False, "req_1|Hé 🙂", "deadline_exceeded"),
     (b"data: {\n\n", False, "req_1", "stream_broken"),
+    (b"data: null\n\n", False, "req_1", "stream_broken"),
     (b"", True, "req_1", "connection_lost"),
 ]
 

@@ -83,6 +83,11 @@ def test_a_sample_is_the_request_that_is_sent(name: str) -> None:
     assert headers[1:] == [f"{key}: {value}" for key, value in option["headers"].items()]
     assert "http://gateway/v1/chat/completions" in words
     assert sent_by(python) == option["body"]
+    # Where a token is wanted, a sample has a place for it, and never the token itself.
+    closed = ask(*[("samples.js", call, [option, "http://gateway", True]) for call in ("curlOf", "pythonOf")])
+    assert "authorization: Bearer <your token>" in shlex.split(closed[0].replace("\\\n", " "))
+    assert 'api_key="<your token>"' in closed[1]
+    assert sent_by(closed[1]) == option["body"]
 
 
 def sent_by(code: str) -> dict[str, Any]:

@@ -11,6 +11,10 @@ const TOKENS = ["total_tokens", "input_tokens", "output_tokens", "prompt_tokens"
 const REFUSALS = new Set([400, 409, 413, 422]);
 /** A browser sends at most 64 KiB for a page that is gone, all requests together (Fetch standard, keepalive). */
 const GONE_BYTES = 60_000;
+/** A server may ask for more patience than that; it is asked again then. */
+const MOST_PATIENCE_MS = 3_600_000;
+/** How long a tab's note says that it is sending. */
+const TURN_MS = 30_000;
 const ENCODER = new TextEncoder();
 
 const DEFAULTS = Object.freeze({
@@ -78,16 +82,17 @@ export class SessionCompletionRuntime {
   }
 
   /** Sends what waits, now. True once nothing waits any more; false if the server didn't take it, or time ran out. */
-  async flush({ timeoutMs = this.#settings.timeoutMs } = {}) {
-    const end = Date.now() + timeoutMs;
+  async flush(options = {}) {
     try {
+      const end = Date.now() + (options?.timeoutMs ?? this.#settings.timeoutMs);
       while (!this.#closed && this.#queue.size().events > 0) {
         if (Date.now() >= end) return false;
         this.#beaconed.clear();
         this.#retryAt = 0;
         const sent = await settledWithin(this.#send(), end - Date.now());
         if (sent === "failed" || sent === undefined) return this.#queue.size().events === 0;
-        if (sent === "busy") await pause(20 + this.#random() * 30);
+        // Another tab has the turn; or what was captured meanwhile waits for the next one.
+        await pause(20 + this.#random() * 30);
       }
       return this.#queue.size().events === 0;
     } catch {
@@ -122,7 +127,7 @@ export class SessionCompletionRuntime {
   #take(event) {
     if (this.#closed) return this.#notKept("closed", "this runtime is closed, or was never set up");
     const { id, text } = eventText(event);
-    const bytes = ENCODER.encode(text).length;
+    const bytes = bytesOf(text);
     if (bytes > this.#settings.maxEventBytes) {
       return this.#notKept("invalid_event", `the event has more than ${this.#settings.maxEventBytes} bytes`);
     }
@@ -190,7 +195,8 @@ export class SessionCompletionRuntime {
 
   #wake(delayMs) {
     if (this.#closed) return;
-    const wait = Math.max(delayMs, this.#retryAt - Date.now(), 0);
+    // Where the clock was set back, what was meant to be soon must not be in hours.
+    const wait = Math.max(delayMs, Math.min(this.#retryAt - Date.now(), MOST_PATIENCE_MS), 0);
     if (this.#timer !== null && this.#timerAt <= Date.now() + wait) return;
     clearTimeout(this.#timer);
     this.#timerAt = Date.now() + wait;
@@ -220,10 +226,13 @@ export class SessionCompletionRuntime {
   }
 
   async #rounds() {
+    const done = new Set(); // also where the storage doesn't let go of them
     for (;;) {
       const now = Date.now();
-      for (const [id, until] of this.#beaconed) if (until <= now) this.#beaconed.delete(id);
-      const due = this.#queue.entries().filter(({ id }) => !this.#beaconed.has(id));
+      for (const [id, until] of this.#beaconed) {
+        if (until <= now || until > now + this.#settings.beaconHoldMs) this.#beaconed.delete(id);
+      }
+      const due = this.#queue.entries().filter(({ id, key }) => !this.#beaconed.has(id) && !done.has(key));
       if (due.length === 0 || this.#closed) return "sent";
       const [batch] = batches(due, this.#settings.batchEvents, this.#settings.batchBytes);
       let answer = await this.#post(batch);
@@ -238,6 +247,7 @@ export class SessionCompletionRuntime {
         this.#fail(answer);
         return "failed";
       }
+      for (const { key } of batch) done.add(key);
     }
   }
 
@@ -248,7 +258,7 @@ export class SessionCompletionRuntime {
       if (isTaken(answer)) this.#queue.drop(entry.key);
       else {
         const reason = `${answer.status}: ${answer.message}`;
-        this.#queue.refuse(entry, reason, this.#settings.maxRefused);
+        this.#queue.refuse(entry, reason, this.#settings.maxRefused, this.#settings.maxBytes);
         this.#tell({ kind: "refused", message: reason, event_id: entry.id });
       }
       this.#own.delete(entry.id);
@@ -266,7 +276,7 @@ export class SessionCompletionRuntime {
 
   async #post(batch) {
     const body = bodyOf(batch);
-    const outlives = typeof document !== "undefined" && ENCODER.encode(body).length <= GONE_BYTES;
+    const outlives = typeof document !== "undefined" && bytesOf(body) <= GONE_BYTES;
     const aborter = new AbortController();
     const timer = setTimeout(() => aborter.abort(), this.#settings.timeoutMs);
     if (outlives) for (const { id } of batch) this.#flying.add(id);
@@ -379,6 +389,10 @@ function isTaken(answer) {
   return answer.status >= 200 && answer.status < 300;
 }
 
+function bytesOf(text) {
+  return ENCODER.encode(text).length;
+}
+
 function bodyOf(batch) {
   return batch.length === 1 ? batch[0].text : `[${batch.map(({ text }) => text).join(",")}]`;
 }
@@ -387,7 +401,7 @@ function* batches(entries, mostEvents, mostBytes) {
   let batch = [];
   let bytes = 1;
   for (const entry of entries) {
-    const more = ENCODER.encode(entry.text).length + 1;
+    const more = bytesOf(entry.text) + 1;
     if (batch.length > 0 && (batch.length >= mostEvents || bytes + more > mostBytes)) {
       yield batch;
       batch = [];
@@ -401,7 +415,8 @@ function* batches(entries, mostEvents, mostBytes) {
 
 async function messageOf(response) {
   if (isTaken(response)) {
-    await response.body?.cancel();
+    // It is taken, however the rest of the answer ends.
+    await response.body?.cancel().catch(() => {});
     return "";
   }
   try {
@@ -413,7 +428,7 @@ async function messageOf(response) {
 
 function askedMs(response) {
   const asked = response.headers.get("retry-after") ?? "";
-  return /^[0-9]{1,6}$/.test(asked) ? Number(asked) * 1_000 : 0;
+  return /^[0-9]{1,6}$/.test(asked) ? Math.min(Number(asked) * 1_000, MOST_PATIENCE_MS) : 0;
 }
 
 function pause(delayMs) {
@@ -454,21 +469,43 @@ class Queue {
     this.#put(`e|${at}|${id}`, text);
   }
 
-  /** Keeps a refused event aside, of which there are at most so many. */
-  refuse(entry, reason, most) {
+  /** Keeps a refused event aside, of which there are at most so many, with so many bytes; the oldest go first. */
+  refuse(entry, reason, most, mostBytes) {
     this.drop(entry.key);
+    const text = JSON.stringify({ text: entry.text, reason });
     const earlier = this.#keys("r|");
-    for (const key of earlier.slice(0, Math.max(0, earlier.length + 1 - most))) this.drop(key);
-    this.#put(`r|${entry.key.slice(2)}`, JSON.stringify({ text: entry.text, reason }));
+    let bytes = earlier.reduce((sum, key) => sum + this.#bytesOf(key), bytesOf(text));
+    while (earlier.length > 0 && (earlier.length >= most || bytes > mostBytes)) {
+      const oldest = earlier.shift();
+      bytes -= this.#bytesOf(oldest);
+      this.drop(oldest);
+    }
+    this.#put(`r|${entry.key.slice(2)}`, text);
   }
 
+  /** What others wrote under our names, and is no event at all, is dropped: nobody could ever take it. */
   entries() {
-    const found = this.#keys("e|").map((key) => ({ key, id: key.split("|")[2], text: this.read(key) ?? "" }));
-    return found.filter(({ text }) => text);
+    const found = [];
+    for (const key of this.#keys("e|")) {
+      const [id, text] = [key.split("|")[2], this.read(key)];
+      if (id && text) found.push({ key, id, text });
+      else this.drop(key);
+    }
+    return found;
   }
 
   refused() {
-    return this.#keys("r|").map((key) => JSON.parse(this.read(key) ?? "null")).filter(Boolean);
+    const found = [];
+    for (const key of this.#keys("r|")) {
+      try {
+        const { text, reason } = JSON.parse(this.read(key));
+        if (typeof text !== "string") throw new TypeError("no event");
+        found.push({ text, reason });
+      } catch {
+        this.drop(key);
+      }
+    }
+    return found;
   }
 
   forgetRefused() {
@@ -477,7 +514,7 @@ class Queue {
 
   size() {
     const keys = this.#keys("e|");
-    const bytes = keys.reduce((sum, key) => sum + (this.read(key)?.length ?? 0), 0);
+    const bytes = keys.reduce((sum, key) => sum + this.#bytesOf(key), 0);
     return { events: keys.length, bytes, refused: this.#keys("r|").length };
   }
 
@@ -493,6 +530,10 @@ class Queue {
   drop(key) {
     this.#memory.delete(key);
     this.#stored(() => this.#storage.removeItem(this.#prefix + key));
+  }
+
+  #bytesOf(key) {
+    return bytesOf(this.read(key) ?? "");
   }
 
   #put(key, text) {
@@ -534,10 +575,28 @@ class Turns {
   async take(act) {
     if (typeof document === "undefined") return act(); // what waits in Node is this object's alone
     const locks = globalThis.navigator?.locks;
-    if (locks) return locks.request(this.#name, { ifAvailable: true }, (lock) => (lock ? act() : "busy"));
+    if (locks) {
+      let isAsked = false;
+      const once = (lock) => {
+        isAsked = true;
+        return lock ? act() : "busy";
+      };
+      try {
+        return await locks.request(this.#name, { ifAvailable: true }, once);
+      } catch (problem) {
+        if (isAsked) throw problem;
+        // A sandboxed frame has locks and may not use them.
+      }
+    }
+    return this.#byNote(act);
+  }
+
+  async #byNote(act) {
+    const now = Date.now();
     const [owner, until] = (this.#queue.read("turn") ?? "|0").split("|");
-    if (owner !== this.#owner && Number(until) > Date.now()) return "busy";
-    const note = `${this.#owner}|${Date.now() + 30_000}`;
+    // A note of longer than a note lasts is of a clock that was set back, or nobody's.
+    if (owner !== this.#owner && Number(until) > now && Number(until) <= now + TURN_MS) return "busy";
+    const note = `${this.#owner}|${now + TURN_MS}`;
     if (!this.#queue.write("turn", note)) return act(); // nobody else sees this queue
     await pause(10 + this.#random() * 40);
     if (this.#queue.read("turn") !== note) return "busy";

@@ -220,3 +220,85 @@ test("the runtime's own reader takes what is sent, in full, in short, and from a
   assert.deepEqual(scr.stats(), { captured: 2, waiting: 0, refused: 0, lost: 0 });
   console.log(`ids ${JSON.stringify(wanted)}`);
 });
+
+/** A page's storage, as browsers have it. */
+class Storage {
+  #kept = new Map();
+
+  get length() {
+    return this.#kept.size;
+  }
+
+  key(at) {
+    return [...this.#kept.keys()][at] ?? null;
+  }
+
+  getItem(name) {
+    return this.#kept.get(name) ?? null;
+  }
+
+  setItem(name, text) {
+    this.#kept.set(name, String(text));
+  }
+
+  removeItem(name) {
+    this.#kept.delete(name);
+  }
+}
+
+test("what others wrote into the storage does no harm, and holds nothing up", () =>
+  server((_, body) => ([body].flat().includes(5) ? { status: 422 } : {}), async (endpoint, bodies) => {
+    const storage = new Storage();
+    const name = `scr_sdk|${endpoint}|`;
+    for (const [key, text] of [
+      ["e|000000000000001.000000001|evt_empty", ""],
+      ["e|no id", '{"session_id":"no id"}'],
+      ["e|000000000000002.000000001|evt_five", "5"],
+      ["r|broken", "{"],
+      ["r|nothing", "null"],
+      ["r|text", '"text"'],
+    ]) {
+      storage.setItem(name + key, text);
+    }
+    const scr = new SessionCompletionRuntime({ apiKey: "k", endpoint, storage, ...QUICK, onProblem: () => {} });
+    scr.capture(EVENT);
+    assert.equal(await scr.flush(), true);
+    assert.deepEqual(flat(bodies.slice(-1)), ["sess_1"]);
+    assert.deepEqual(scr.refused().map(({ text }) => text), ["5"]);
+    assert.equal(await scr.flush(null), true);
+  }));
+
+test("what is refused is bounded by its bytes too", () =>
+  server(() => ({ status: 422 }), async (endpoint) => {
+    const storage = new Storage();
+    const given = { apiKey: "k", endpoint, storage, maxBytes: 1_000, onProblem: () => {} };
+    const scr = new SessionCompletionRuntime(given);
+    for (let at = 0; at < 9; at += 1) {
+      scr.capture({ ...EVENT, session_id: `sess_${at}`, metadata: { note: "é".repeat(200) } });
+      await scr.flush();
+    }
+    const kept = scr.refused().map(({ text }) => JSON.parse(text).session_id);
+    assert.deepEqual(kept, ["sess_8"]);
+  }));
+
+test("the queue's bytes are those that are sent, not characters", () => {
+  const given = { apiKey: "k", endpoint: "http://127.0.0.1:9", maxBytes: 1_000, onProblem: () => {} };
+  const scr = new SessionCompletionRuntime(given);
+  const event = { ...EVENT, metadata: { note: "界".repeat(150) } };
+  assert.deepEqual([scr.capture(event).kept, scr.capture(event).kept], [true, false]);
+  scr.close();
+});
+
+test("a storage that lets go of nothing does not make it send without end", () =>
+  server(ok, async (endpoint, bodies) => {
+    const storage = new Storage();
+    storage.removeItem = () => {
+      throw new Error("read-only");
+    };
+    const scr = new SessionCompletionRuntime({ apiKey: "k", endpoint, storage, beaconHoldMs: 60_000 });
+    scr.capture(EVENT);
+    while (bodies.length === 0) await new Promise((done) => setTimeout(done, 5));
+    await new Promise((done) => setTimeout(done, 100));
+    assert.equal(bodies.length, 1);
+    scr.close();
+  }));

@@ -115,13 +115,24 @@ async def test_tabs_share_the_queue_and_do_not_send_at_once(site: Site, tmp_path
         await asyncio.gather(first.close(), second.close())
 
 
-@pytest.mark.parametrize("without", ["delete Navigator.prototype.locks", "delete crypto.__proto__.randomUUID"])
+@pytest.mark.parametrize(
+    "without",
+    [
+        "delete Navigator.prototype.locks",
+        "delete crypto.__proto__.randomUUID",
+        # As in a sandboxed frame, which has locks and may not use them.
+        "LockManager.prototype.request = () => Promise.reject(new DOMException('no', 'SecurityError'))",
+        # A tab that crashed as the clock was far ahead.
+        "delete Navigator.prototype.locks, localStorage.setItem(TURN, 'x|9999999999999999')",
+    ],
+)
 async def test_a_page_without_what_only_https_has(site: Site, tmp_path: Path, without: str) -> None:
     port = free_port()
     async with browsing(tmp_path) as browser:
         with public_capture(port, origin_of(site)) as server:
             page = await visit(browser, site, port)
-            await page.run(f"{without}, 1")
+            turn = f"'scr_sdk|http://127.0.0.1:{port}|{PUBLIC_KEY}|turn'"
+            await page.run(f"{without.replace('TURN', turn)}, 1")
             wanted = await page.run("ended('one')")
             assert await page.run("scr.flush()") is True
             assert server.ids == [wanted]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import Final
 
 from gateway.failure import CommandFailed
@@ -46,13 +45,14 @@ def _set_here() -> str:
 
 def _filed() -> tuple[str, str]:
     """Host and port of the configuration file; a file that can't be read sets none."""
+    from gateway.home import home_folder
     from gateway.settings import DEFAULT, find_config, gather_settings
     from worker.errors import SettingsError
 
-    path = find_config(os.environ, None, Path.home())
-    if path is None:
-        return "", ""
     try:
+        path = find_config(os.environ, None, home_folder())
+        if path is None:
+            return "", ""
         gathered = gather_settings({}, {}, path)
     except SettingsError:
         return "", ""

@@ -118,6 +118,7 @@ class Gateway:
             swept = await mediator.sweep(clock.now_us(), everything=True)
             if swept:
                 _log.warning("settled %d reservations of a killed process at their worst case", swept)
+            await sessions.catch_up(mediator)
             lock.share()
         sessions.relay(mediator, hasher)
         sweeper = asyncio.create_task(_sweep_for_ever(mediator, clock))

@@ -23,6 +23,7 @@ from gateway.output import write_styled
 
 if TYPE_CHECKING:
     from gateway.settings import HostSettings
+    from worker.configuration import Configuration
 
 #: Where commands look if nothing else is said.
 USUAL_URL = f"http://{USUAL_HOST}:{USUAL_PORT}/v1"
@@ -33,18 +34,23 @@ def serve_gateway(host: str = "", port: str = "", workers: str = "", config: Pat
     # Nothing that a start makes is garbage, and looking for it takes a tenth of the start; gateway/app.py has it looked
     # for again once it serves.
     gc.disable()
+    from gateway.home import home_folder
     from gateway.log import format_for, set_up_logging
     from gateway.otel_settings import check_packages, otel_secrets, read_otel
+    from gateway.sessions.routes_check import routes_problems
     from gateway.settings import find_config, read_settings
     from worker.errors import IntegrityError
 
     flags = {"SERVICE_HOST": host, "SERVICE_PORT": port, "HARPOON_WORKERS": workers}
     try:
-        settings = read_settings(os.environ, flags, find_config(os.environ, config, Path.home()))
+        settings = read_settings(os.environ, flags, find_config(os.environ, config, home_folder()))
         if read_otel(os.environ) is not None:
             check_packages()
     except IntegrityError as problem:
         raise CommandFailed(problem.message) from problem
+    problems = routes_problems(settings.configuration.sessions, os.environ, settings.state)
+    if problems:
+        raise CommandFailed("\n".join(problems))
     os.umask(0o077)  # before anything is created: what the state holds is the operator's alone
     # Worker processes are told by their environment, so that a secret never shows in a process list.
     os.environ.update(settings.values)
@@ -119,6 +125,26 @@ def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
+def _access(configuration: Configuration) -> str:
+    """Who may come in."""
+    tokens, sessions = len(configuration.tokens), configuration.sessions
+    found = [f"{tokens} token(s)"] if tokens else []
+    if sessions.is_alone and sessions.api_key:
+        found.append("SCR_API_KEY")
+    if configuration.stored_keys:
+        found.append("stored keys" if found else "stored keys only: `harpoon keys create` makes one")
+    return " and ".join(found) or "open to this machine, without a token"
+
+
+def _greet_reporters(root: str, *, has_key: bool) -> None:
+    """What is there where sessions are reported and nothing else is served."""
+    write_styled(f"  pages      {root}/dashboard")
+    secret = ' -H "x-api-key: $SCR_API_KEY"' if has_key else ""
+    body = json.dumps({"session_id": "sess_1", "usage": {"total_tokens": 100}, "outcome": "success"})
+    write_styled(f"  try        curl {root}/api/session-completion/events{secret} -d '{body}'")
+    sys.stdout.flush()
+
+
 def _greet(settings: HostSettings) -> None:
     configuration = settings.configuration
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -128,13 +154,12 @@ def _greet(settings: HostSettings) -> None:
     write_styled(f"  providers  {', '.join(sorted(configuration.configured)) or 'none'}")
     if "simulator" in configuration.configured:
         write_styled("             the simulator answers from the prompt alone: there is no model behind it")
-    tokens = len(configuration.tokens)
-    access = f"{tokens} token(s)" if tokens else "open to this machine, without a token"
-    if configuration.stored_keys:
-        access = f"{access} and stored keys" if tokens else "stored keys only: `harpoon keys create` makes one"
-    write_styled(f"  access     {access}")
+    write_styled(f"  access     {_access(configuration)}")
     write_styled(f"  state      {settings.state}")
     root = where.removesuffix("/v1")
+    if configuration.sessions.is_alone:
+        _greet_reporters(root, has_key=bool(configuration.sessions.api_key))
+        return
     write_styled(f"  pages      {root}/  the live demo; {root}/hosted-ai-presentation.html  the presentation")
     body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "What is a vGPU?"}]})
     is_open = configuration.keyring().is_open

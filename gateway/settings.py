@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.config_problem import Problem
+from gateway.home import with_home
 from gateway.hostedai.settings import DIALECTS, DIRECT, HOSTED_AI_SETTINGS, LEASED_URL
 from gateway.log import LOG_FORMATS
 from worker.access_settings import names_in_catalogue
@@ -131,15 +132,18 @@ class HostSettings:
         return secrets_in(self.values, names + [name for name in self.values if name.endswith("_API_KEY")])
 
 
-def find_config(environment: Mapping[str, str], config: Path | None, home: Path) -> Path | None:
-    """The configuration file: the one named by flag, else by HARPOON_CONFIG, else the one in `home` if it is there."""
+def find_config(environment: Mapping[str, str], config: Path | None, home: Path | None) -> Path | None:
+    """The configuration file: the one named by flag, else by HARPOON_CONFIG, else the one in `home` if it is there.
+
+    Args: home: the user's folder, None = there is none. Raises: SettingsError for a `~` that is nobody's folder.
+    """
     if config is not None:
         return config
     named = environment.get("HARPOON_CONFIG")
     if named:
-        return Path(named).expanduser()
-    usual = home / CONFIG_FILE
-    return usual if usual.exists() else None
+        return _expanded("HARPOON_CONFIG", named)
+    usual = home / CONFIG_FILE if home is not None else None
+    return usual if usual is not None and usual.exists() else None
 
 
 def gather_settings(environment: Mapping[str, str], flags: Mapping[str, str], config: Path | None) -> Gathered:
@@ -264,7 +268,7 @@ def _checked(given: Mapping[str, str], config: Path | None) -> HostSettings:
         host=host,
         port=_number(values, "SERVICE_PORT", 0, 65_535),
         workers=_number(values, "HARPOON_WORKERS", 1, MAX_WORKERS),
-        state=Path(values["HARPOON_STATE"]).expanduser(),
+        state=_expanded("HARPOON_STATE", values["HARPOON_STATE"]),
         simulator_speed=_number(values, "HARPOON_SIMULATOR_SPEED", 0, 1_000_000),
         max_connections=_number(values, "HARPOON_MAX_CONNECTIONS", 1, 1_000_000),
         max_connections_per_host=_number(values, "HARPOON_MAX_CONNECTIONS_PER_HOST", 1, 1_000_000),
@@ -288,6 +292,14 @@ def _leases(values: Mapping[str, str]) -> LeaseSettings | None:
     from gateway.hostedai.dialect import read_dialect
 
     return read_dialect(values)
+
+
+def _expanded(name: str, path: str) -> Path:
+    """Raises: SettingsError."""
+    found = with_home(path)
+    if found is None:
+        raise _wrong(name, "must be a path without ~ here, because this user has no home folder")
+    return found
 
 
 def _wrong(name: str, expected: str) -> SettingsError:

@@ -34,9 +34,9 @@ from worker.covenant_store import bind_covenant
 from worker.decision_record import record_text
 from worker.ledger.canonical import canonical_json
 from worker.ledger.canonical import canonical_string as quote
-from worker.ledger.entry import ACTION, DENY, append_entry
+from worker.ledger.entry import ACTION, DENY, ENTRIES_PER_LOG, append_entry
 from worker.ledger_settings import Retention
-from worker.ports import Hasher, Sql, as_int
+from worker.ports import Hasher, Sql, SqlValue, as_int
 from worker.routing.candidates import Candidate, build_candidates, unconfigured_routes
 from worker.routing.catalogue import CompiledCatalogue
 from worker.routing.estimates import claim_probe
@@ -102,16 +102,23 @@ def ensure_canon(sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, 
     return _tenant_in(sql, hasher, config, tenant, at_us)[0]
 
 
+#: The log's last entry comes along, because another statement would cost more.
+_TENANT = f"""SELECT log, catalogue_hash, terms, canon_missing, ttv_models,
+   (SELECT MAX(id) FROM ledger WHERE id >= log * {ENTRIES_PER_LOG} AND id < (log + 1) * {ENTRIES_PER_LOG})
+   FROM tenant WHERE tenant = ?"""
+
+
 def _tenant_in(
     sql: Sql, hasher: Hasher, config: MediatorConfig, tenant: str, at_us: int
-) -> tuple[int, Terms, tuple[str, ...], str]:
-    """`ensure_canon`'s log, the stored terms, imported items below CANON, and models of routes, all from one row."""
-    rows = sql.execute(
-        "SELECT log, catalogue_hash, terms, canon_missing, ttv_models FROM tenant WHERE tenant = ?", tenant
-    )
+) -> tuple[int, Terms, tuple[str, ...], str, SqlValue]:
+    """`ensure_canon`'s log, the stored terms, imported items below CANON, and models of routes, all from one row.
+
+    Last the log's last entry, None if it was not read.
+    """
+    rows = sql.execute(_TENANT, tenant)
     terms, ttv_models = (stored_terms(rows[0][2]), str(rows[0][4])) if rows else (stored_terms(None), "")
     if rows and rows[0][1] == config.catalogue_hash:
-        return as_int(rows[0][0]), terms, missing_of(rows[0][3]), ttv_models
+        return as_int(rows[0][0]), terms, missing_of(rows[0][3]), ttv_models, rows[0][5]
     sql.execute(
         """INSERT INTO tenant (tenant, catalogue_hash, created_us) VALUES (?, ?, ?)
            ON CONFLICT (tenant) DO UPDATE SET catalogue_hash = excluded.catalogue_hash""",
@@ -129,7 +136,7 @@ def _tenant_in(
     }
     text = canonical_json(hashed_form(canonical, hasher.sha3_256)).decode()
     kept = text if len(text.encode()) <= config.canon.max_evidence_bytes else None
-    return log, terms, import_in(sql, hasher, tenant, log, at_us, hashes, kept), ttv_models
+    return log, terms, import_in(sql, hasher, tenant, log, at_us, hashes, kept), ttv_models, None
 
 
 def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> Admission:
@@ -145,7 +152,7 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
     bound = bind_covenant(sql, facts)
     if bound is None:
         return Admission(facts.decision_id, "", (), 0, 0, Refusal(UNKNOWN_COVENANT, ()))
-    log, terms, missing, ttv_models = _tenant_in(sql, hasher, config, bound.tenant, bound.at_us)
+    log, terms, missing, ttv_models, last = _tenant_in(sql, hasher, config, bound.tenant, bound.at_us)
     standing = standing_of(config, bound.tenant, terms, key, missing, ttv_models)
     held = look_in(sql, standing, bound)
     if held.reasons:
@@ -161,7 +168,7 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
             rates=held.rates(admitted=False),
             retry_after_us=held.retry_after_us,
         )
-    admission = _decide_in(sql, hasher, config, bound, log, standing, held)
+    admission = _decide_in(sql, hasher, config, bound, (log, last), standing, held)
     if held is not FREE:
         admitted = admission.refusal is None
         count_in(sql, bound.tenant, held, admitted=admitted)
@@ -172,18 +179,26 @@ def admit_in(sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts) -> 
 
 
 def _decide_in(
-    sql: Sql, hasher: Hasher, config: MediatorConfig, facts: Facts, log: int, standing: Standing, held: Held
+    sql: Sql,
+    hasher: Hasher,
+    config: MediatorConfig,
+    facts: Facts,
+    place: tuple[int, SqlValue],
+    standing: Standing,
+    held: Held,
 ) -> Admission:
-    """The decision on a request that the limits let pass: recorded, and its money reserved."""
-    tenant = facts.tenant
+    """The decision on a request that the limits let pass: recorded, and its money reserved.
+
+    Args: place: the tenant's log, and the last entry in it (None = not read).
+    """
+    tenant, (log, last) = facts.tenant, place
     # Only a stored covenant's policy is news to the caller.
     policy, time_limit_us = (facts.policy, facts.time_limit_us) if facts.covenant_id else (None, 0)
     accounts, decision, unconfigured, record, _ = weigh_in(sql, config, facts, standing)
     digest = hasher.sha3_256(record.encode()).hex()
     if not decision.ranking:
-        entry = append_entry(
-            sql, hasher, tenant, log, DENY, facts.at_us, _denied_text(config, digest, facts.decision_id), record, digest
-        )
+        payload = _denied_text(config, digest, facts.decision_id)
+        entry = append_entry(sql, hasher, tenant, log, DENY, facts.at_us, payload, record, digest, last)
         _record(sql, facts, "denied", "", 0, accounts, digest, entry, 0)
         return Admission(
             facts.decision_id, digest, (), 0, 0, refusal_of(decision.verdicts, len(unconfigured)), policy, time_limit_us
@@ -193,7 +208,7 @@ def _decide_in(
     reserve(sql, tenant, accounts, verdict.worst_usd_micros)
     claim_probe(sql, tenant, route, decision.candidates[best].observation, facts.at_us)
     payload = action_text(config, digest, facts.decision_id, verdict.worst_usd_micros, route)
-    entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, record, digest)
+    entry = append_entry(sql, hasher, tenant, log, ACTION, facts.at_us, payload, record, digest, last)
     _record(sql, facts, "open", route, verdict.worst_usd_micros, accounts, digest, entry, held.planned_tokens)
     return Admission(
         decision_id=facts.decision_id,

@@ -9,6 +9,7 @@ from worker.cache.settings import CacheSettings
 from worker.failed_attempts import FailureLog
 from worker.guard.guarding import GuardSettings
 from worker.live import LiveNotes
+from worker.login_throttle import LoginThrottle
 from worker.mediator import MediatorPort
 from worker.metrics import Metrics
 from worker.ports import Clock, Ids, Scorer, Signer
@@ -51,8 +52,8 @@ class Limits:
 class Services:
     """The application's collaborators; `host` names the runtime in /health.
 
-    `metrics`, `watch`, `failures`, `live` and `session_metrics` are what this process has seen: a host makes them once,
-    and no decision reads them. `spool`: of reported sessions, None = the host keeps none.
+    `metrics`, `watch`, `failures`, `live`, `session_metrics` and `logins` are what this process has seen: a host makes
+    them once, and no decision reads them. `spool`: of reported sessions, None = the host keeps none.
     """
 
     mediator: MediatorPort
@@ -77,3 +78,4 @@ class Services:
     sessions: SessionsSettings = field(default_factory=SessionsSettings)
     session_metrics: SessionMetrics = field(default_factory=SessionMetrics)
     spool: SpoolPort | None = None
+    logins: LoginThrottle = field(default_factory=LoginThrottle)

@@ -27,9 +27,9 @@ from worker.canon.ttv_model import models_of, with_models
 from worker.covenant.policy import policy_from_plain
 from worker.errors import StateError
 from worker.ledger.canonical import canonical_string as quote
-from worker.ledger.entry import ACTION, SESSION_COMPLETION, append_entry, log_of
+from worker.ledger.entry import ACTION, ENTRIES_PER_LOG, SESSION_COMPLETION, append_entry, log_of
 from worker.ledger.personal import keep_opening, new_opening
-from worker.ports import Hasher, Sql, as_int
+from worker.ports import Hasher, Sql, SqlValue, as_int
 from worker.routing.candidates import Load, build_candidates, cost_usd_micros
 from worker.routing.catalogue import Route
 from worker.routing.estimates import (
@@ -67,20 +67,26 @@ class _Open(NamedTuple):
     entry_id: int
     key_id: str
     planned_tokens: int
+    #: The last entry of the tenant's log.
+    last_id: SqlValue
+
+
+#: One request, one row: whatever else settling needs comes along.
+_FIND = f"""SELECT state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry_id, key_id,
+   planned_tokens, request_id,
+   (SELECT MAX(id) FROM ledger WHERE id >= entry_id / {ENTRIES_PER_LOG} * {ENTRIES_PER_LOG}
+   AND id < (entry_id / {ENTRIES_PER_LOG} + 1) * {ENTRIES_PER_LOG})
+   FROM decision WHERE tenant = ? AND decision_id = ?"""
 
 
 def _find(sql: Sql, tenant: str, decision_id: str) -> _Open:
     """Raises: StateError if the decision was never recorded."""
-    rows = sql.execute(
-        """SELECT state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry_id, key_id,
-           planned_tokens, request_id FROM decision
-           WHERE tenant = ? AND decision_id = ?""",
-        tenant,
-        decision_id,
-    )
+    rows = sql.execute(_FIND, tenant, decision_id)
     if not rows:
         raise StateError("a settlement names a decision that was never recorded")
-    state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry, key_id, planned, request = rows[0]
+    state, at_us, session_id, user_id, route, held, charged, accounts, digest, entry, key_id, planned, request, last = (
+        rows[0]
+    )
     session = Session(tenant, str(session_id), str(user_id), as_int(at_us), str(request))
     return _Open(
         str(state),
@@ -93,6 +99,7 @@ def _find(sql: Sql, tenant: str, decision_id: str) -> _Open:
         as_int(entry),
         str(key_id),
         as_int(planned),
+        last,
     )
 
 
@@ -151,7 +158,9 @@ def _close(sql: Sql, hasher: Hasher, found: _Open, settlement: Settlement, charg
         f'"route":{quote(settlement.route)},"state":"{state}","usage":{quote(settlement.usage)}}}'
     )
     log = log_of(found.entry_id)
-    completion = append_entry(sql, hasher, tenant, log, SESSION_COMPLETION, settlement.at_us, payload, event, digest)
+    completion = append_entry(
+        sql, hasher, tenant, log, SESSION_COMPLETION, settlement.at_us, payload, event, digest, found.last_id
+    )
     if opening is not None:
         keep_opening(sql, tenant, completion, opening)
     sql.execute(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import NoReturn, Protocol
 
+from gateway.adapters.deadlines import Deadline, Deadlines
 from worker.errors import StateError
 from worker.ports import Timer
 
@@ -18,6 +19,9 @@ IDS_PER_FETCH = 256
 
 class SystemClock:
     """`worker.ports.Clock` on the machine's own clocks."""
+
+    def __init__(self) -> None:
+        self._deadlines: Deadlines | None = None
 
     def now_us(self) -> int:
         """UTC wall time in microseconds since 1970."""
@@ -29,7 +33,10 @@ class SystemClock:
 
     def timeout(self, delay_us: int) -> AbstractAsyncContextManager[object]:
         """A context that ends its body with TimeoutError once `delay_us` microseconds have passed."""
-        return asyncio.timeout(delay_us / 1_000_000)
+        loop, deadlines = asyncio.get_running_loop(), self._deadlines
+        if deadlines is None or deadlines.loop is not loop:
+            deadlines = self._deadlines = Deadlines(loop)
+        return Deadline(deadlines, loop.time() + delay_us / 1_000_000)
 
     async def sleep(self, delay_us: int) -> None:
         """Return once `delay_us` microseconds have passed."""

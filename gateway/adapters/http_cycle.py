@@ -3,8 +3,11 @@
 Of writing: the server looks at each header by two regular expressions and a dozen comparisons; here names are known
 after the first time, and one pass over the head finds what may not stand in a value. Whatever is unusual (HEAD, another
 framing than the usual two, a connection that ends, a paused client, a mistake) is left to the server's own code, before
-a byte of it was written; so the bytes are the same. Of reading: whoever asks for a message after the request's last one
-waits for the client to leave, and gets a future to wait for, so that a watch over a stream needs no task of its own.
+a byte of it was written; so the bytes are the same. A head is written together with what follows it in the same turn of
+the event loop: each write is a system call of its own, the dearest step of a short answer.
+
+Of reading: whoever asks for a message after the request's last one waits for the client to leave, and gets a future to
+wait for, so that a watch over a stream needs no task of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ _MAX_KNOWN: Final = 256
 _FRAMING: Final = frozenset({b"connection", b"transfer-encoding"})
 _CONTROLS: Final = bytes([*range(9), *range(10, 32), 127])
 _BODILESS: Final = frozenset({204, 304})
+#: A head is put in front of a piece of an answer no longer than this; to copy a longer one is dearer than a write.
+_MAX_JOINED_BYTES: Final = 64 * 1024
 
 
 def head_of(status: int, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int] | None:
@@ -55,6 +60,8 @@ class BriskCycle(RequestResponseCycle):
     # The server makes the object as its own kind, so these are not set when it is made.
     _is_read = False
     _departure: asyncio.Future[dict[str, Any]] | None = None
+    #: The head of an answer that nothing has followed yet.
+    _head = b""
 
     def receive(self) -> Awaitable[Any]:  # type: ignore[override]  # ASGI wants no more of it
         """See ASGI's `receive`."""
@@ -89,12 +96,13 @@ class BriskCycle(RequestResponseCycle):
                 await self._send_unusual(message)
             else:
                 self.expected_content_length = 0
-                self.transport.write(body)
+                self._write(body)
                 self._complete()
         elif not self._begin(message):
             await self._send_unusual(message)
 
     async def _send_unusual(self, message: Any) -> None:
+        self._write_head()
         await super().send(message)
         if self.response_complete:
             self._over_soon()
@@ -112,16 +120,29 @@ class BriskCycle(RequestResponseCycle):
         self.waiting_for_100_continue = False
         self.chunked_encoding = length < 0 and self.scope["method"] != "HEAD"
         self.expected_content_length = max(0, length)
-        self.transport.write(head + (b"transfer-encoding: chunked\r\n\r\n" if self.chunked_encoding else b"\r\n"))
+        self._head = head + (b"transfer-encoding: chunked\r\n\r\n" if self.chunked_encoding else b"\r\n")
+        asyncio.get_running_loop().call_soon(self._write_head)
         return True
+
+    def _write_head(self) -> None:
+        """Write a head that nothing has followed: whoever began the answer waits for what it will say."""
+        head, self._head = self._head, b""
+        if head and not self.transport.is_closing():
+            self.transport.write(head)
+
+    def _write(self, data: bytes) -> None:
+        if len(data) > _MAX_JOINED_BYTES:
+            self._write_head()
+        head, self._head = self._head, b""
+        self.transport.write(head + data)
 
     def _send_chunk(self, body: bytes, is_more: bool) -> None:
         """A piece of an answer in HTTP/1.1's chunked coding (RFC 9112 section 7.1)."""
         if body:
             end = b"" if is_more else b"0\r\n\r\n"
-            self.transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, end))
+            self._write(b"%x\r\n%b\r\n%b" % (len(body), body, end))
         elif not is_more:
-            self.transport.write(b"0\r\n\r\n")
+            self._write(b"0\r\n\r\n")
         if not is_more:
             self._complete()
 

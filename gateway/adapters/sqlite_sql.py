@@ -177,6 +177,8 @@ def _check_rows(rows: list[SqlRow]) -> None:
     for row in rows:
         for value in row:
             kind = type(value)
+            if kind is str:
+                continue  # most are: a quarter less time
             if kind is int:
                 if not _LEAST_INTEGER <= value <= MAX_INTEGER:  # type: ignore[operator]  # an int, by the line above
                     raise StateError("A statement returned an integer beyond 2^53-1.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.failure import CommandFailed
+from gateway.home import home_folder
 from gateway.output import Cell, Column, write_json, write_line, write_table
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _gather(config: Path | None) -> Gathered:
     from worker.errors import SettingsError
 
     try:
-        return gather_settings(os.environ, {}, find_config(os.environ, config, Path.home()))
+        return gather_settings(os.environ, {}, find_config(os.environ, config, home_folder()))
     except SettingsError as problem:
         raise CommandFailed(problem.message) from problem
 
@@ -50,10 +51,14 @@ def check(config: ConfigOption = None) -> None:
     Exit status: 0 = it could, 2 = it could not.
     """
     from gateway.config_view import shown_settings, strange_variables
+    from gateway.sessions.routes_check import routes_problems
     from gateway.settings import check_settings
 
     gathered = _gather(config)
     settings, problems = check_settings(gathered)
+    if settings is not None:
+        problems = routes_problems(settings.configuration.sessions, os.environ, settings.state)
+        settings = None if problems else settings
     notes = strange_variables(os.environ)
     if settings is None:
         count = "one thing is" if len(problems) == 1 else f"{len(problems)} things are"
@@ -104,6 +109,13 @@ def show(
 def path(config: ConfigOption = None) -> None:
     """Print the path of the configuration file: the one that is read, or else where it would be looked for."""
     from gateway.settings import CONFIG_FILE, find_config
+    from worker.errors import SettingsError
 
-    found = find_config(os.environ, config, Path.home())
-    write_line(str(found if found is not None else Path.home() / CONFIG_FILE))
+    home = home_folder()
+    try:
+        found = find_config(os.environ, config, home)
+    except SettingsError as problem:
+        raise CommandFailed(problem.message) from problem
+    if found is None and home is None:
+        raise CommandFailed("none is read: this user has no home folder; name one with --config or HARPOON_CONFIG")
+    write_line(str(found or Path(home or "", CONFIG_FILE)))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from gateway.adapters.host import PureHasher
 from gateway.failure import NO, UNASKED, CommandFailed
+from gateway.home import home_folder
 from gateway.settings import HostSettings, find_config, read_settings
 from worker.admission import Facts
 from worker.admitting import Weighed, weigh
@@ -35,7 +35,7 @@ TENANT = "local"
 def local_settings() -> HostSettings:
     """The settings that a server here would have. Raises: CommandFailed."""
     try:
-        return read_settings(os.environ, {}, find_config(os.environ, None, Path.home()))
+        return read_settings(os.environ, {}, find_config(os.environ, None, home_folder()))
     except HarpoonError as problem:
         raise CommandFailed(problem.message) from problem
 

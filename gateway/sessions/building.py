@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from httpx import InvalidURL
+
 from gateway.adapters.connection_pool import Resolver
 from gateway.adapters.provider_transport import ProviderTransport, TransportSettings
 from gateway.sessions.jsonl import JsonlDestination, JsonlSettings
@@ -64,7 +66,11 @@ class Builder:
             LOG: lambda name, options: LogDestination(name),
             QUEUE: _queue,
         }
-        return makers[type_of(name, options.get("type"))](name, options)
+        try:
+            return makers[type_of(name, options.get("type"))](name, options)
+        except (ValueError, InvalidURL) as problem:
+            # The class alone: the message may quote an address with its password.
+            raise SettingsError(f"the destination {name} can't be made: {type(problem).__name__}") from None
 
     async def close(self) -> None:
         """Close what destinations share."""

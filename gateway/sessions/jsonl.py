@@ -7,6 +7,8 @@ off when the file is opened, because the event it began is delivered again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +30,14 @@ class JsonlSettings:
 
 
 class JsonlDestination:
-    """A `Destination` for one file; several processes may append to it in turn."""
+    """A `Destination` for one file; several processes may append to it in turn.
+
+    The file is open only while a batch is written: a write that was given up on may still be under way in its thread,
+    and whoever closed its descriptor then would have it write to whatever is opened next.
+    """
 
     def __init__(self, settings: JsonlSettings) -> None:
         self._settings = settings
-        self._descriptor: int | None = None
 
     async def deliver(self, batch: Sequence[Shaped]) -> Sequence[Outcome]:
         """See `Destination.deliver`."""
@@ -40,50 +45,51 @@ class JsonlDestination:
         try:
             await asyncio.to_thread(self._write, data)
         except OSError as problem:
-            await self.close()
             return all_failed(batch, Failed(f"the file can't be written: {problem.strerror}", is_down=True))
         return [Fate.DELIVERED] * len(batch)
 
     async def close(self) -> None:
-        """See `Destination.close`."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        """There is nothing to let go of."""
 
     def _write(self, data: bytes) -> None:
         """All of it, or an exception and nothing of it."""
         descriptor = self._opened()
-        before = os.lseek(descriptor, 0, os.SEEK_END)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            if self._settings.fsync:
-                os.fsync(descriptor)
-        except OSError:
-            # Of a disk that is full the part that still fitted is taken back, and is tried again as a whole.
-            os.ftruncate(descriptor, before)
-            raise
+            before = os.lseek(descriptor, 0, os.SEEK_END)
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                if self._settings.fsync:
+                    os.fsync(descriptor)
+            except OSError:
+                # Of a disk that is full the part that still fitted is taken back, and is tried again as a whole.
+                os.ftruncate(descriptor, before)
+                raise
+        finally:
+            os.close(descriptor)
 
     def _opened(self) -> int:
-        """The file, opened and mended; a new one if the one before has grown enough or was moved away."""
+        """The file, held by nobody else, mended; a new one if the one before has grown enough."""
         settings = self._settings
-        descriptor = self._descriptor
-        if descriptor is not None and not self._is_current(descriptor):
-            os.close(descriptor)
-            descriptor = self._descriptor = None
-        if descriptor is None:
-            settings.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        while True:
             descriptor = os.open(settings.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._descriptor = descriptor
-        # Another process may have died here since, whose turn it was.
-        cut_torn_line(descriptor)
-        if settings.rotate_bytes and os.lseek(descriptor, 0, os.SEEK_END) >= settings.rotate_bytes:
+            try:
+                # Whoever lost the cursor while it wrote may still do so. Not every file system has locks.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if self._is_current(descriptor):
+                    # A process may have died here whose turn it was.
+                    cut_torn_line(descriptor)
+                    size = os.lseek(descriptor, 0, os.SEEK_END)
+                    if not settings.rotate_bytes or size < settings.rotate_bytes:
+                        return descriptor
+                    settings.path.rename(_next_name(settings.path))
+            except BaseException:
+                os.close(descriptor)
+                raise
             os.close(descriptor)
-            self._descriptor = None
-            settings.path.rename(_next_name(settings.path))
-            return self._opened()
-        return descriptor
 
     def _is_current(self, descriptor: int) -> bool:
         try:
@@ -110,9 +116,7 @@ def cut_torn_line(descriptor: int) -> int:
 
 def _next_name(path: Path) -> Path:
     """The first of path.1, path.2, ... that is free: the greater the number, the newer."""
-    taken = [
-        int(found.name[len(path.name) + 1 :])
-        for found in path.parent.glob(f"{path.name}.*")
-        if found.name[len(path.name) + 1 :].isdecimal()
-    ]
-    return path.with_name(f"{path.name}.{max(taken, default=0) + 1}")
+    begins = f"{path.name}."
+    ends = [name[len(begins) :] for name in os.listdir(path.parent) if name.startswith(begins)]
+    taken = [int(end) for end in ends if end.isascii() and end.isdecimal()]
+    return path.with_name(f"{begins}{max(taken, default=0) + 1}")

@@ -21,6 +21,10 @@ MESSAGE_ID: Final = "Nats-Msg-Id"
 TENANT: Final = "Harpoon-Tenant"
 _AT_ONCE: Final = 64
 _WINDOW_S: Final = 120
+#: More than the two headers ever have.
+_HEADER_BYTES: Final = 512
+#: JSStreamMessageExceedsMaximumErr of the server.
+_TOO_LONG: Final = 10_054
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +98,18 @@ class NatsStream:
 
     async def _publish(self, shaped: Shaped) -> Outcome:
         settings = self._settings
-        if len(shaped.text) * 4 > self._client.max_payload and len(shaped.text.encode()) > self._client.max_payload:
-            return Failed(f"it is longer than the server takes: {self._client.max_payload} bytes", is_permanent=True)
+        # The server counts the headers too, and hangs up on what is too long.
+        most_bytes = self._client.max_payload - _HEADER_BYTES
+        if len(shaped.text) * 4 > most_bytes and len(shaped.text.encode()) > most_bytes:
+            return Failed(f"it is longer than the server takes: {most_bytes} bytes", is_permanent=True)
         headers = {MESSAGE_ID: delivery_id(shaped), TENANT: shaped.tenant}
         try:
             await self._jetstream.publish(
                 settings.subject, shaped.text.encode(), timeout=settings.timeout_s, headers=headers
             )
         except (OSError, TimeoutError, self._nats.errors.Error) as problem:
+            if getattr(problem, "err_code", None) == _TOO_LONG:
+                return Failed("it is longer than the stream takes", is_permanent=True)
             return Failed(f"NATS gave no acknowledgement: {type(problem).__name__}", is_down=True)
         return Fate.DELIVERED
 

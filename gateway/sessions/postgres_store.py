@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from gateway.sessions.trimming import expiry_us
 from worker.errors import SettingsError
 from worker.sessions.destination import Failed, Fate, Outcome, Shaped, all_failed
 
+_HAS_EXPIRY: Final = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'expires_at'"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,8 +38,9 @@ class PostgresStore:
         self._settings = settings
         self._connection: Any = None
         self._insert = (
-            f'INSERT INTO "{settings.table}" (tenant, event_id, captured_at, event) VALUES ($1, $2, $3, $4::jsonb)'
-            " ON CONFLICT (tenant, event_id) DO UPDATE SET event = excluded.event"
+            f'INSERT INTO "{settings.table}" (tenant, event_id, captured_at, event, expires_at)'
+            " VALUES ($1, $2, $3, $4::jsonb, $5) ON CONFLICT (tenant, event_id)"
+            " DO UPDATE SET event = excluded.event, expires_at = excluded.expires_at"
         )
 
     async def deliver(self, batch: Sequence[Shaped]) -> Sequence[Outcome]:
@@ -63,6 +66,21 @@ class PostgresStore:
             with contextlib.suppress(OSError, TimeoutError, self._postgres.PostgresError):
                 await connection.close(timeout=1)
 
+    async def trim(self, now_us: int) -> None:
+        """See `gateway.sessions.trimming.Trimmed`. On a connection of its own: deliveries go on meanwhile."""
+        settings = self._settings
+        try:
+            async with asyncio.timeout(settings.timeout_s):
+                connection = await self._postgres.connect(settings.url, timeout=settings.timeout_s)
+                try:
+                    if await connection.fetchval("SELECT to_regclass($1)", f'"{settings.table}"') is not None:
+                        await connection.execute(f'DELETE FROM "{settings.table}" WHERE expires_at < $1', _at(now_us))
+                finally:
+                    await connection.close(timeout=1)
+        except (TimeoutError, self._postgres.PostgresError, self._postgres.InterfaceError) as problem:
+            # The class alone: the message may quote the address with its password.
+            raise OSError(f"PostgreSQL failed: {type(problem).__name__}") from None
+
     async def _one(self, connection: Any, shaped: Shaped) -> Outcome:
         """An event of a batch in which one can't be stored, such as for a null character."""
         try:
@@ -81,10 +99,19 @@ class PostgresStore:
                 await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", settings.table)
                 await connection.execute(
                     f'CREATE TABLE IF NOT EXISTS "{settings.table}" (tenant text NOT NULL, event_id text NOT NULL,'
-                    " captured_at timestamptz NOT NULL, event jsonb NOT NULL, PRIMARY KEY (tenant, event_id))"
+                    " captured_at timestamptz NOT NULL, event jsonb NOT NULL, expires_at timestamptz,"
+                    " PRIMARY KEY (tenant, event_id))"
                 )
+                if await connection.fetchval(_HAS_EXPIRY, f'"{settings.table}"') is None:
+                    await connection.execute(f'ALTER TABLE "{settings.table}" ADD COLUMN expires_at timestamptz')
         return connection
 
 
-def _row(shaped: Shaped) -> tuple[str, str, datetime, str]:
-    return shaped.tenant, shaped.event_id, _EPOCH + timedelta(microseconds=shaped.captured_us), shaped.text
+def _row(shaped: Shaped) -> tuple[str, str, datetime, str, datetime | None]:
+    expires_us = expiry_us(shaped)
+    expires = None if expires_us is None else _at(expires_us)
+    return shaped.tenant, shaped.event_id, _at(shaped.captured_us), shaped.text, expires
+
+
+def _at(at_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=at_us)

@@ -56,7 +56,7 @@ class RoutesWatch:
     def __init__(self, settings: SessionsSettings, loader: Callable[[SessionsSettings], Routes] = load) -> None:
         self._settings = settings
         self._loader = loader
-        self._seen = self._stamp()
+        self._seen: tuple[int, ...] | None = self._stamp()
         self.problem = ""
 
     def changed(self) -> Routes | None:
@@ -72,6 +72,10 @@ class RoutesWatch:
             return None
         self.problem = ""
         return routes
+
+    def again(self) -> None:
+        """The change that was told could not be taken up now: tell it once more."""
+        self._seen = None
 
     def _stamp(self) -> tuple[int, ...]:
         """What is different after each change; nothing for a file that isn't there."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from gateway.adapters.sqlite_database import SqliteDatabase, SqliteSettings
 from gateway.sessions.building import Builder, begins_early, schedule_of
 from gateway.sessions.holders import free_in, holders_in, is_dead, new_holder
 from gateway.sessions.routes_watch import RoutesWatch, load
+from gateway.sessions.trimming import Trimmed
 from worker.errors import HarpoonError, StateError
 from worker.mediator import Mediator
 from worker.ports import Clock, Hasher, Ids
@@ -28,6 +30,7 @@ from worker.sessions.session_metrics import SessionMetrics
 from worker.sessions.settings import POWER, SessionsSettings
 from worker.sessions.spool import Spool
 from worker.sessions.spool_ledger import SpoolLedger
+from worker.sessions.spool_restored import catch_up
 
 DATABASE_FILE: Final = "sessions.db"
 FOLDER: Final = "sessions"
@@ -66,6 +69,7 @@ class SessionRuntime:
         self._described: dict[str, object] = {}
         self._built: dict[str, Destination] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._file: tuple[int, int] | None = None
 
     async def start(self, *, alone: bool) -> None:
         """Open the spool and begin to deliver. Args: alone: no other process uses the state folder.
@@ -77,6 +81,7 @@ class SessionRuntime:
         self._path.touch(mode=0o600)
         await self._database.open()
         await self.spool.open()
+        self._file = _file_at(self._path)
         holder = new_holder(self._ids)
         self._deliverer = Deliverer(
             *(self._database, built, routes, self._clock, self._ids, holder),
@@ -88,8 +93,14 @@ class SessionRuntime:
         self.spool.on_capture = self._deliverer.wake
         self._begin(self._deliverer.run_for_ever())
         self._begin(self._watch_for_ever())
-        if self._settings.retention_us:
-            self._begin(self._forget_for_ever())
+        self._begin(self._forget_for_ever())
+
+    async def catch_up(self, mediator: Mediator) -> None:
+        """Have what a spool that is older than the ledgers has lost brought again, while nobody uses either.
+
+        Raises: StateError.
+        """
+        await catch_up(mediator, self._database)
 
     def relay(self, mediator: Mediator, hasher: Hasher) -> None:
         """Bring what the mediator settles into the spool, and what is reported into the ledgers, from now on."""
@@ -134,6 +145,7 @@ class SessionRuntime:
         """Take up changes of the routes; those that can't be used are told, and the old ones stay. Free the dead's."""
         while True:
             await self._clock.sleep(WATCH_EVERY_US)
+            self._look_at_file()
             await self._free_dead()
             routes = self._watch.changed()
             if routes is not None:
@@ -141,6 +153,13 @@ class SessionRuntime:
             if self._watch.problem and self._watch.problem != self.metrics.routes_problem:
                 _log.error("the routes stay as they were, because the change can't be used:\n%s", self._watch.problem)
             self.metrics.routes_problem = self._watch.problem
+
+    def _look_at_file(self) -> None:
+        """What is kept in a file that was removed or replaced, no restart finds: it is delivered, but no more taken."""
+        if self.spool.problem or _file_at(self._path) == self._file:
+            return
+        self.spool.problem = f"the spool's file {self._path.name} was removed or replaced: restart the server"
+        _log.critical("%s; until then no session is taken, and what it has is delivered", self.spool.problem)
 
     async def _free_dead(self) -> None:
         """Let go of what processes held that have ended, so that nobody waits until their leases run out."""
@@ -162,20 +181,41 @@ class SessionRuntime:
         except HarpoonError as problem:
             self._described = before
             self._watch.problem = problem.message
+            if isinstance(problem, StateError):
+                self._watch.again()
             return
         _log.info("new routes are in force: %s", ", ".join(routes.destinations) or "no destinations")
 
     async def _forget_for_ever(self) -> None:
-        """Drop what is old enough and settled everywhere, now and every ten minutes."""
+        """Drop what is old enough, in the spool and in stores, now and every ten minutes."""
         while True:
-            now_us = self._clock.now_us()
-            try:
-                # Others get their turn between two transactions.
-                while await self.spool.forget(now_us - self._settings.retention_us, now_us):
-                    await self._clock.sleep(0)
-            except StateError as problem:
-                _log.error("old sessions could not be dropped, will try again: %s", problem)
+            await self._forget()
+            for name, one in self._built.items():
+                if isinstance(one, Trimmed):
+                    try:
+                        await one.trim(self._clock.now_us())
+                    except (OSError, sqlite3.Error) as problem:
+                        _log.error("%s: what has expired could not be dropped, will try again: %s", name, problem)
             await self._clock.sleep(FORGET_EVERY_US)
+
+    async def _forget(self) -> None:
+        """Drop what is old and settled everywhere from the spool."""
+        now_us = self._clock.now_us()
+        try:
+            # Others get their turn between two transactions.
+            while self._settings.retention_us and await self.spool.forget(now_us - self._settings.retention_us, now_us):
+                await self._clock.sleep(0)
+        except StateError as problem:
+            _log.error("old sessions could not be dropped, will try again: %s", problem)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file is there, None = none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _early(routes: Routes) -> list[str]:

@@ -145,3 +145,24 @@ def test_serve_reads_the_file_in_the_home(tmp_path: Path) -> None:
 
 def test_what_is_changed_may_be_nothing(tmp_path: Path) -> None:
     assert "every setting is at its default" in invoke(tmp_path, "show", "--changed").stdout
+
+
+def test_routes_are_checked_with_what_their_destinations_need(tmp_path: Path) -> None:
+    routes = write(
+        tmp_path,
+        "version: 1\ndestinations:\n  billing: {type: webhook, url: 'https://example.com/', secret_env: HOOK_SECRET}\n"
+        "rules:\n  - {name: all, to: [billing]}\n",
+        "routes.yaml",
+    )
+    good = "whsec_" + "a" * 32
+    assert invoke(tmp_path, "check", SCR_ROUTES=routes, HOOK_SECRET=good).exit_code == 0
+    missing = invoke(tmp_path, "check", SCR_ROUTES=routes)
+    assert missing.exit_code == 2
+    assert "HOOK_SECRET" in missing.output
+    wrong = invoke(tmp_path, "check", SCR_ROUTES=routes, HOOK_SECRET="hush")
+    assert wrong.exit_code == 2
+    assert "hush" not in wrong.output
+    write(tmp_path, "version: 1\ndestinations: {}\nrules:\n  - {name: all, to: [billing]}\n", "routes.yaml")
+    broken = invoke(tmp_path, "check", SCR_ROUTES=routes)
+    assert broken.exit_code == 2
+    assert "routes.yaml:4:22: " in broken.output

@@ -212,7 +212,8 @@ async def erase(call: Call) -> tuple[int, dict[str, Any]]:
     found = await call.order("erase", {"subject": _SUBJECTS[subject], "name": name})
     office, events = call.office, 0
     if office.spool is not None:
-        events = await erase_from_spool(office.spool, office.mediator, call.tenant, _SUBJECTS[subject], name)
+        asked = (call.tenant, _SUBJECTS[subject], name)
+        events = await erase_from_spool(office.spool, office.mediator, *asked, office.clock)
     return 200, {"object": "erasure", "tenant": call.tenant, **found, "events": events}
 
 

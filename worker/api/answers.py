@@ -9,6 +9,7 @@ from typing import Any
 
 from worker.compact_json import plain_numbers
 from worker.errors import HarpoonError, IntegrityError
+from worker.login_throttle import TooManyLogins
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -17,6 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON_TYPE = (b"content-type", b"application/json")
+_BY_NAME = "harpoon.headers"
 OUR_FAULT = "the gateway failed while handling this request; it was not the request's fault"
 _log = logging.getLogger("harpoon")
 
@@ -59,6 +61,8 @@ async def send_error(send: Send, problem: HarpoonError, headers: Headers) -> Non
     extra: Headers = [JSON_TYPE, *headers]
     if problem.status in (402, 403, 501):
         extra.append((b"x-should-retry", b"false"))
+    if isinstance(problem, TooManyLogins):
+        extra.append((b"retry-after", b"%d" % problem.retry_after_s))
     if problem.status == 401:
         extra.append((b"www-authenticate", b"Bearer"))
     await send_body(send, problem.status, extra, error_body(problem))
@@ -69,8 +73,17 @@ def header_of(scope: Scope, name: bytes) -> str | None:
 
     White space around a value is no part of it (RFC 9110 section 5.5); not every server takes it off.
     """
-    for key, value in scope["headers"]:
-        if key == name:
-            text: str = value.decode("latin-1").strip(" \t")
-            return text
-    return None
+    kept = scope.get(_BY_NAME)
+    found = kept[1] if kept is not None and kept[0] is scope["headers"] else headers_by_name(scope)
+    value: bytes | None = found.get(name)
+    return None if value is None else value.decode("latin-1").strip(" \t")
+
+
+def headers_by_name(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers, of several of one name the first."""
+    headers = scope["headers"]
+    kept: tuple[object, dict[bytes, bytes]] | None = scope.get(_BY_NAME)
+    # Kept in the scope, since half a dozen are asked for; a scope that was made from it may have other headers.
+    if kept is None or kept[0] is not headers:
+        kept = scope[_BY_NAME] = headers, dict(reversed(headers))
+    return kept[1]

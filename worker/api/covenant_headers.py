@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.api.answers import Headers, Scope
+from worker.api.answers import Headers, Scope, headers_by_name
 from worker.errors import UnreadableCovenant
 
 COVENANT_HEADER = b"x-harpoon-covenant"
@@ -35,11 +35,17 @@ class CovenantHeaders(NamedTuple):
             return self.raw
 
 
+NO_HEADERS = CovenantHeaders()
+
+
 def covenant_headers(scope: Scope) -> CovenantHeaders:
     """The covenant's headers, white space around them taken off (RFC 9110 section 5.5).
 
     Raises: UnreadableCovenant if one comes twice, or for another mode than lenient.
     """
+    found = headers_by_name(scope)
+    if COVENANT_HEADER not in found and MODE_HEADER not in found:
+        return NO_HEADERS
     raw = mode = None
     for name, value in scope["headers"]:
         if not name.startswith(COVENANT_HEADER):

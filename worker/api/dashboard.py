@@ -16,7 +16,7 @@ from worker.api.chat import read_body
 from worker.api.dashboard_login import (
     COOKIE,
     COOKIE_S,
-    LoginThrottle,
+    client_of,
     cookie_in,
     cookie_key,
     is_good_cookie,
@@ -63,24 +63,11 @@ class DashboardOff(CallerError):
     code = "dashboard_off"
 
 
-class TooManyLogins(CallerError):
-    """Wrong logins, too many of them."""
-
-    status = 429
-    type = "requests"
-    code = "too_many_logins"
-
-    def __init__(self, wait_us: int) -> None:
-        self.retry_after_s = -(-wait_us // _SECOND_US)
-        super().__init__(f"too many wrong logins: try again in {self.retry_after_s} s")
-
-
 class Desk:
-    """What the endpoints share: the services, and of this process the cookies' key and the wrong logins."""
+    """What the endpoints share: the services, and the cookies' key."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self.throttle = LoginThrottle()
         self._key = b""
 
     @property
@@ -166,8 +153,6 @@ class Dashboard:
             if body is not None:
                 await send_json(send, await self._handler(Call(self._desk, scope, body, headers)), headers)
         except HarpoonError as problem:
-            if isinstance(problem, TooManyLogins):
-                headers.append((b"retry-after", b"%d" % problem.retry_after_s))
             await send_error(send, problem, headers)
 
 
@@ -189,14 +174,12 @@ async def login(call: Call) -> dict[str, Any]:
     if desk.access == OPEN:
         raise DashboardOff("no login is set, and none is needed: this gateway is open to this machine")
     user, password = call.fields("user", "password")
-    address, now_us = (call.scope.get("client") or ("",))[0], clock.monotonic_us()
-    wait_us = desk.throttle.wait_us(address, now_us)
-    if wait_us:
-        raise TooManyLogins(wait_us)
+    throttle, address, now_us = desk.services.logins, client_of(call.scope), clock.monotonic_us()
+    throttle.check(address, now_us)
     if not is_login(desk.services.sessions, user, password):
-        desk.throttle.failed(address, now_us)
+        throttle.failed(address, now_us)
         raise WrongLogin("user or password is wrong")
-    desk.throttle.succeeded(address)
+    throttle.succeeded(address)
     value = new_cookie(desk.key, clock.now_us() // _SECOND_US + COOKIE_S, desk.services.ids.new("login"))
     call.headers.append((b"set-cookie", _cookie(call.scope, value, COOKIE_S)))
     return {"ok": True, "expires_in_s": COOKIE_S}

@@ -11,6 +11,7 @@ import hmac
 import re
 from typing import Final
 
+from worker.api.answers import Scope
 from worker.sessions.settings import SessionsSettings
 
 COOKIE: Final = "harpoon_dashboard"
@@ -19,12 +20,6 @@ COOKIE_S: Final = 28_800
 MAX_COOKIE: Final = 256
 #: Rounds of hashing that each guess of the password from a stolen cookie costs.
 ROUNDS: Final = 20_000
-FREE_FAILURES: Final = 5
-FREE_FAILURES_OF_ALL: Final = 30
-LONGEST_WAIT_US: Final = 60_000_000
-FORGOTTEN_AFTER_US: Final = 900_000_000
-MOST_ADDRESSES: Final = 1_000
-_SECOND_US: Final = 1_000_000
 _IS_COOKIE: Final = re.compile("(?P<until>[0-9]{1,12})[.](?P<id>[a-z0-9_]{1,64})[.](?P<mac>[0-9a-f]{64})").fullmatch
 
 
@@ -59,6 +54,12 @@ def is_good_cookie(key: bytes, value: str, now_s: int) -> bool:
     return is_ours and now_s < int(found["until"])
 
 
+def client_of(scope: Scope) -> str:
+    """Whose failures are counted together: the address that the host knows, "" = none."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 def cookie_in(header: str | None) -> str:
     """The dashboard's cookie in a Cookie header (RFC 6265 section 4.2), "" = none."""
     for pair in (header or "").split(";"):
@@ -75,42 +76,3 @@ def _same(given: str, known: str) -> bool:
 
 def _mac(key: bytes, said: str) -> str:
     return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()
-
-
-class LoginThrottle:
-    """How long a client waits after wrong logins, in this process: nothing at first, then twice as long each time.
-
-    All clients together wait a second between attempts once there were many failures, so that a guess from many
-    addresses is slow too, and a lockout by strangers short.
-    """
-
-    def __init__(self) -> None:
-        self._failures: dict[str, tuple[int, int]] = {}
-        self._of_all = (0, 0)
-
-    def wait_us(self, address: str, now_us: int) -> int:
-        """How long until this client may try, 0 = now. Args: now_us: of a clock that never goes back."""
-        own = _wait_us(*self._failures.get(address, (0, 0)), FREE_FAILURES, LONGEST_WAIT_US, now_us)
-        return max(own, _wait_us(*self._of_all, FREE_FAILURES_OF_ALL, _SECOND_US, now_us))
-
-    def failed(self, address: str, now_us: int) -> None:
-        """Note a wrong login."""
-        old = [one for one, (_, at_us) in self._failures.items() if now_us - at_us > FORGOTTEN_AFTER_US]
-        for one in old:
-            del self._failures[one]
-        if len(self._failures) >= MOST_ADDRESSES and address not in self._failures:
-            del self._failures[next(iter(self._failures))]
-        self._failures[address] = self._failures.pop(address, (0, 0))[0] + 1, now_us
-        of_all, at_us = self._of_all
-        self._of_all = (1 if now_us - at_us > FORGOTTEN_AFTER_US else of_all + 1), now_us
-
-    def succeeded(self, address: str) -> None:
-        """Forget a client's failures."""
-        self._failures.pop(address, None)
-
-
-def _wait_us(failures: int, at_us: int, free: int, longest_us: int, now_us: int) -> int:
-    if failures < free:
-        return 0
-    wait_us = min(longest_us, _SECOND_US << min(failures - free, 20))
-    return max(0, at_us + wait_us - now_us)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from worker.api.answers import Headers, Scope, header_of
 from worker.api.auth import authenticate, is_admin
+from worker.api.dashboard_login import client_of, is_login
 from worker.errors import CallerError, NotAuthenticated
 from worker.services import Services
 from worker.sessions.settings import SessionsSettings
@@ -51,9 +52,9 @@ async def reporter_of(services: Services, scope: Scope) -> Reporter:
 
 
 async def reader_of(services: Services, scope: Scope) -> str | None:
-    """Whose events may be read; None = everybody's, for the operator. Raises: NotAuthenticated."""
+    """Whose events may be read; None = everybody's, for the operator. Raises: NotAuthenticated, TooManyLogins."""
     authorization = header_of(scope, b"authorization")
-    if is_admin(services.admin_digest, authorization) or _has_login(services.sessions, authorization):
+    if is_admin(services.admin_digest, authorization) or _has_login(services, scope, authorization):
         return None
     return await _tenant_of(services, scope)
 
@@ -112,13 +113,23 @@ def _is_one_of(given: str, known: tuple[str, ...]) -> bool:
     return found
 
 
-def _has_login(settings: SessionsSettings, authorization: str | None) -> bool:
-    """Whether it is the dashboard's user and password (Basic, RFC 7617)."""
+def _has_login(services: Services, scope: Scope, authorization: str | None) -> bool:
+    """Whether it is the dashboard's user and password (Basic, RFC 7617). A guess here is as slow as at its form.
+
+    Raises: TooManyLogins.
+    """
     scheme, _, encoded = (authorization or "").partition(" ")
-    if scheme not in ("Basic", "basic") or not settings.dashboard_password or len(encoded) > MAX_CREDENTIAL:
+    if scheme not in ("Basic", "basic") or not services.sessions.dashboard_password:
         return False
+    throttle, address, now_us = services.logins, client_of(scope), services.clock.monotonic_us()
+    throttle.check(address, now_us)
     try:
-        given = base64.b64decode(encoded.strip(), validate=True).decode()
+        given = base64.b64decode(encoded.strip(), validate=True) if len(encoded) <= MAX_CREDENTIAL else b""
+        user, _, password = given.decode().partition(":")
     except ValueError:
+        user, password = "", ""
+    if not is_login(services.sessions, user, password):
+        throttle.failed(address, now_us)
         return False
-    return _is_one_of(given, (f"{settings.dashboard_user}:{settings.dashboard_password}",))
+    throttle.succeeded(address)
+    return True

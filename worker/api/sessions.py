@@ -19,7 +19,8 @@ from worker.api.session_reporters import Reporter, cross_origin, reader_of, repo
 from worker.errors import CallerError, HarpoonError, NotBuilt, StateError
 from worker.services import Services
 from worker.sessions.cloudevents_reading import is_cloudevent, parse_cloudevents
-from worker.sessions.event import rfc3339
+from worker.sessions.event import is_own_id, rfc3339
+from worker.sessions.fields import InvalidEvent
 from worker.sessions.ledger_link import with_ledger
 from worker.sessions.reading import MAX_BYTES, CaptureContext, Captured, parse_events
 from worker.sessions.schema import capture_schema, event_schema
@@ -112,6 +113,8 @@ class Capture:
         services = self._services
         at_us = services.clock.now_us()
         found = _events(scope, body, CaptureContext(reporter.tenant, services.ids, _At(at_us)))
+        if not services.sessions.is_alone:
+            _refuse_own_ids(found)
         try:
             receipt = await _spool(services).capture(reporter.tenant, found.events, at_us)
         except EventConflict as problem:
@@ -134,6 +137,14 @@ def _events(scope: Scope, body: bytes, context: CaptureContext) -> Captured:
         if name.startswith(b"ce-")
     }
     return parse_cloudevents(body, content_type, attributes, context)
+
+
+def _refuse_own_ids(found: Captured) -> None:
+    """Raises: InvalidEvent for the id of a session of the gateway itself, which would then be taken for reported."""
+    for place, event in enumerate(found.events):
+        if is_own_id(event.event_id):
+            path = f"[{place}].event_id" if found.is_batch else "event_id"
+            raise InvalidEvent(path, "ids of this form are those of the gateway's own sessions")
 
 
 Handler = Callable[[Services, str | None, Scope], Awaitable[dict[str, Any]]]

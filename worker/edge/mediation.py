@@ -40,9 +40,9 @@ from worker.canon.order import order_to_json as canon_order_to_json
 from worker.covenant_store import Draft, draft_from_json, draft_to_json
 from worker.edge.bindings import MediatorStub
 from worker.edge.built_object import Waking, backoff_after
-from worker.errors import StateError
 from worker.mediator import Mediator
 from worker.ports import Clock
+from worker.sessions.relay import FAULTS
 from worker.tenants.administration import MAKING, NO_TENANT, Order, order_from_json, order_to_json
 from worker.tenants.standing import UNKNOWN
 
@@ -185,25 +185,28 @@ class ObjectMediator:
     async def _awake(self) -> None:
         await self.open()
         await self._mediator.sweep(self._clock.now_us())
-        if self._outbox is not None:
-            await self._push(self._outbox)
+        waits = self._outbox is not None and not await self._push(self._outbox)
         await self._mediator.retain(self._clock.now_us())
         expiry_us, drop_us = await self._mediator.next_expiry_us(), await self._mediator.next_drop_us()
         if expiry_us is not None:
             await self._waking.at(expiry_us + 1_000)
-        if drop_us is not None:
+        if drop_us is not None and not (waits and drop_us <= self._clock.now_us()):
             # A tenant that asks no more is not forgotten: its evidence is dropped in time, too. What is due already
-            # waits for the spool.
+            # waits for the spool: it goes once the outbox has been brought there.
             await self._waking.at(max(drop_us + 1_000, self._clock.now_us() + RETAIN_AGAIN_US))
 
-    async def _push(self, outbox: Callable[[], Awaitable[None]]) -> None:
+    async def _push(self, outbox: Callable[[], Awaitable[None]]) -> bool:
+        """Bring the outbox to the spool; False = not now, and the alarm comes again for it."""
         try:
             await outbox()
-            self._failures = 0
-        except StateError as problem:
-            _log.error("completed sessions can't be brought to the spool now, will try again: %s", problem)
+        except FAULTS as problem:
+            fault = type(problem).__name__
+            _log.error("completed sessions can't be brought to the spool now, will try again: %s: %s", fault, problem)
             await self._waking.at(backoff_after(self._clock, self._failures))
             self._failures += 1
+            return False
+        self._failures = 0
+        return True
 
 
 class RemoteMediator:

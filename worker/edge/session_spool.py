@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from worker.edge.built_object import BuiltObject, ObjectHost, Waking, backoff_after
 from worker.edge.session_destinations import EdgeDestinations, routes_of
-from worker.errors import CallerError, HarpoonError, StateError
+from worker.errors import CallerError, HarpoonError
 from worker.ports import Clock, Database
 from worker.sessions.delivery import Deliverer, DeliverySettings
 from worker.sessions.destination_plan import begins_early, schedule_of
-from worker.sessions.relay import RelayMediator, ledger_reported
+from worker.sessions.relay import FAULTS, RelayMediator, ledger_reported
 from worker.sessions.settings import SessionsSettings
 from worker.sessions.spool import Spool
 from worker.sessions.spool_capture import Row, capture_in
@@ -133,8 +133,8 @@ class ObjectSpool:
         for step in (self._deliver, self._ledger_in_turn, self._forget_in_turn):
             try:
                 await step()
-            except StateError as problem:
-                _log.error("the spool will try again: %s", problem)
+            except FAULTS as problem:
+                _log.error("the spool will try again: %s: %s", type(problem).__name__, problem)
                 has_failed = True
         if has_failed:
             await self._waking.at(backoff_after(self._clock, self._failures))

@@ -12,7 +12,7 @@ from worker.errors import CanonicalError, LedgerFault
 from worker.ledger.canonical import canonical_string as quote
 from worker.ledger.canonical import parse_canonical
 from worker.ledger.tiles import TILE, integrate_in
-from worker.ports import Hasher, Sql
+from worker.ports import Hasher, Sql, SqlValue
 
 #: 2: `evidence` names the digest of what is kept beside the entry. 1: only the payload told, by a member of its own.
 SCHEMA_VERSION = 2
@@ -80,6 +80,11 @@ def size_in(sql: Sql, log: int) -> int:
     return last - first + 1 if isinstance(last, int) else 0
 
 
+def last_id_sql(log: str) -> str:
+    """`SELECT` of a log's last entry, for a statement that reads something else as well. Args: log: its number, SQL."""
+    return f"SELECT MAX(id) FROM ledger WHERE id >= {log} * {ENTRIES_PER_LOG} AND id < ({log} + 1) * {ENTRIES_PER_LOG}"
+
+
 def append_entry(
     sql: Sql,
     hasher: Hasher,
@@ -90,14 +95,16 @@ def append_entry(
     payload: str,
     evidence: str | None = None,
     digest: str | None = None,
+    last: SqlValue = None,
 ) -> int:
     """Append one entry to the tenant's log inside the open transaction; returns its id.
 
     The log itself says how long it is: nothing about it is cached across transactions. `payload` is canonical JSON
     already; `evidence` is kept beside the entry. `digest`: its hex SHA3-256, for a caller who has worked it out.
+    `last`: the last entry's id, for who has read it in this transaction and appended nothing since.
     """
-    sequence = size_in(sql, log)
-    identity = entry_id(log, sequence)
+    identity = last + 1 if isinstance(last, int) else entry_id(log, size_in(sql, log))
+    sequence = identity % ENTRIES_PER_LOG
     pinned = ""
     if evidence is not None:
         pinned = f'"evidence":"{digest or hasher.sha3_256(evidence.encode()).hex()}",'

@@ -22,7 +22,7 @@ DOWN_AFTER: Final = 3
 NOT_NAMED: Final = "not among the destinations that are configured"
 #: Of a claim; more waits for the next.
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
-#: How many events of one key are taken up together once its first is due again.
+#: How many events of one key are taken up together at least, once its first is due again.
 _FOLLOWERS: Final = 16
 _HEADS: Final = 32
 
@@ -105,6 +105,26 @@ def due_in(sql: Sql, holder: str) -> list[Due]:
     return found
 
 
+def set_back_in(sql: Sql, now_us: int, longest_us: int, lease_us: int) -> None:
+    """The clock may have been set back: nobody waits for times that it was to reach much later.
+
+    Args: longest_us: whoever waits longer than that from now on is tried now; lease_us: the longest hold from now on.
+    """
+    sql.execute(
+        "UPDATE destination SET held_until_us = MIN(held_until_us, ?), retry_us = CASE WHEN retry_us > ? THEN 0"
+        " ELSE retry_us END",
+        now_us + lease_us,
+        now_us + longest_us,
+    )
+    sql.execute(
+        "UPDATE parked SET due_us = ?"
+        " WHERE destination IN (SELECT name FROM destination) AND due_us > ? AND due_us < ?",
+        now_us,
+        now_us + longest_us,
+        NEVER_US,
+    )
+
+
 def claim_in(sql: Sql, name: str, holder: str, now_us: int, lease_us: int, most: int) -> Claim | None:
     """Take the cursor and up to `most` events; None if there is nothing to do now, or another holds it.
 
@@ -123,7 +143,7 @@ def claim_in(sql: Sql, name: str, holder: str, now_us: int, lease_us: int, most:
     if not off and as_int(retry_us) <= now_us:
         room = [most, MAX_BATCH_BYTES]
         _take_parked(sql, name, now_us, room, events, is_probe)
-        _take_fresh(sql, name, as_int(position), room, events, is_probe)
+        _take_fresh(sql, name, as_int(position), room, events, is_probe, _whole(sql, name, events))
     if not events:
         if held_by == holder:
             release_in(sql, holder, name)
@@ -141,15 +161,16 @@ def _take_parked(sql: Sql, name: str, now_us: int, room: list[int], events: list
         now_us,
         1 if is_probe else _HEADS,
     )
+    followers = max(_FOLLOWERS, room[0] // (2 * len(heads) or 1))
     for head, key in heads:
         rows = sql.execute(
-            "SELECT e.id, e.event_id, e.tenant, e.key, e.captured_us, e.event, p.failures"
+            "SELECT e.id, e.event_id, e.tenant, p.key, e.captured_us, e.event, p.failures"
             " FROM parked p JOIN event e ON e.id = p.id"
             " WHERE p.destination = ? AND p.key = ? AND p.id >= ? ORDER BY p.id LIMIT ?",
             name,
             key,
             head,
-            1 if is_probe else _FOLLOWERS,
+            1 if is_probe else followers,
         )
         for row in rows:
             if not _fits(row, room, is_first=not events):
@@ -157,8 +178,20 @@ def _take_parked(sql: Sql, name: str, now_us: int, room: list[int], events: list
             events.append(_taken(row, as_int(row[6]), is_parked=True, is_blocked=False))
 
 
-def _take_fresh(sql: Sql, name: str, position: int, room: list[int], events: list[Taken], is_probe: bool) -> None:
-    """Those behind the cursor, in the order of capture."""
+def _whole(sql: Sql, name: str, events: Sequence[Taken]) -> set[str]:
+    """The keys of which every event that was set aside is among these: new ones can follow them at once."""
+    last = {one.key: one.id for one in events}
+    whole = set()
+    for key, taken in last.items():
+        if sql.execute("SELECT MAX(id) FROM parked WHERE destination = ? AND key = ?", name, key)[0][0] == taken:
+            whole.add(key)
+    return whole
+
+
+def _take_fresh(
+    sql: Sql, name: str, position: int, room: list[int], events: list[Taken], is_probe: bool, whole: Collection[str]
+) -> None:
+    """Those behind the cursor, in the order of capture. Args: whole: keys that nothing is set aside of any more."""
     most = min(room[0], 1) if is_probe else room[0]
     # Sizes first: a batch of large events would not fit into memory together.
     sizes = sql.execute("SELECT id, LENGTH(event) FROM event WHERE id > ? ORDER BY id LIMIT ?", position, most)
@@ -177,7 +210,7 @@ def _take_fresh(sql: Sql, name: str, position: int, room: list[int], events: lis
         position,
         last,
     ):
-        events.append(_taken(row, 0, is_parked=False, is_blocked=bool(row[6])))
+        events.append(_taken(row, 0, is_parked=False, is_blocked=bool(row[6]) and row[3] not in whole))
 
 
 def _fits(row: SqlRow, room: list[int], *, is_first: bool) -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 
 from worker.errors import StateError
 from worker.ports import Clock, Database, Ids, Sql
-from worker.sessions.cursors import Claim, Due, claim_in, due_in, register_in, release_in, renew_in
+from worker.sessions.cursors import Claim, Due, claim_in, due_in, register_in, release_in, renew_in, set_back_in
 from worker.sessions.destination import Destination, Failed, Fate, Outcome, Shaped
 from worker.sessions.finishing import Finished, Result, finish_in
 from worker.sessions.retry_schedule import RetrySchedule
@@ -27,6 +27,8 @@ from worker.sessions.shaping import Shaper
 
 _log = logging.getLogger("harpoon.sessions")
 _SECOND_US: Final = 1_000_000
+#: No wait is longer: neither `max_wait_s` nor what a destination may ask for.
+LONGEST_WAIT_US: Final = 86_400 * _SECOND_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +78,26 @@ class Deliverer:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._waker: asyncio.Future[None] | None = None
         self._is_stopping = self._is_changing = False
+        #: How far the wall clock was ahead of the steady one when it was last looked at; None = not yet.
+        self._ahead_us: int | None = None
 
     async def open(self, from_beginning: Collection[str] = (), *, alone: bool = False) -> None:
         """Register the destinations. Args: alone: nobody else delivers, so what is held is a dead process's.
 
         Raises: StateError.
         """
-        names = tuple(self._destinations)
+        await self._register(tuple(self._destinations), from_beginning, alone=alone)
 
-        def opened(sql: Sql) -> None:
+    async def _register(self, names: tuple[str, ...], from_beginning: Collection[str], *, alone: bool = False) -> None:
+        now_us, lease_us = self._clock.now_us(), self._settings.lease_us
+
+        def registered(sql: Sql) -> None:
             register_in(sql, names, from_beginning)
+            set_back_in(sql, now_us, LONGEST_WAIT_US, lease_us)
             if alone:
                 release_in(sql)
 
-        await self._database.transact(opened)
+        await self._database.transact(registered)
 
     async def use(
         self,
@@ -98,12 +106,15 @@ class Deliverer:
         schedules: Mapping[str, RetrySchedule],
         from_beginning: Collection[str] = (),
     ) -> None:
-        """Go on with these; what is under way ends first, though not for long. Raises: StateError."""
+        """Go on with these; what is under way ends first, though not for long.
+
+        Raises: StateError, and then those before stay in use.
+        """
         self._is_changing = True
         try:
             await self._settled()
+            await self._register(tuple(destinations), from_beginning)
             await self._replace(destinations, routes, schedules)
-            await self.open(from_beginning)
         finally:
             self._is_changing = False
         self.wake()
@@ -162,8 +173,18 @@ class Deliverer:
     async def _due(self) -> list[Due]:
         if not self._destinations:
             return []
+        await self._look_at_clock()
         due = await self._database.transact(lambda sql: due_in(sql, self._holder))
         return [one for one in due if one.name in self._destinations]
+
+    async def _look_at_clock(self) -> None:
+        """If it was set back since the last look, whoever waits is tried now, rather than when it gets there again."""
+        now_us = self._clock.now_us()
+        ahead_us = now_us - self._clock.monotonic_us()
+        if self._ahead_us is not None and ahead_us < self._ahead_us - _SECOND_US:
+            lease_us = self._settings.lease_us
+            await self._database.transact(lambda sql: set_back_in(sql, now_us, 0, lease_us))
+        self._ahead_us = ahead_us
 
     async def _begin_due(self) -> int:
         """Have every destination that has something to do served by a task of its own; microseconds until the next."""

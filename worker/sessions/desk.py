@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from worker.ports import Hasher, Sql
 from worker.sessions.batch_leaf import Leaf, append_batch_in, batch_proof_in, unsalt_in
-from worker.sessions.outbox import heads_in, mark_relayed_in, unrelayed_in
+from worker.sessions.outbox import heads_in, mark_relayed_in, relayed_in, rewind_in, unrelayed_in
 
 HEADS, NEXT, RELAYED, APPEND, PROOF, UNSALT = "heads", "next", "relayed", "append", "proof", "unsalt"
+MARKS, REWIND = "marks", "rewind"
 
 
 class Desk(NamedTuple):
@@ -36,7 +37,7 @@ def _heads(desk: Desk, _given: dict[str, Any]) -> dict[str, Any]:
 
 def _next(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     found = unrelayed_in(desk.sql, desk.tenant, given["after"], given["limit"])
-    return {"completions": [list(one) for one in found.completions], "cursor": found.cursor, "more": found.more}
+    return {"completions": found.completions, "cursor": found.cursor, "more": found.more}
 
 
 def _relayed(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
@@ -58,6 +59,17 @@ def _unsalt(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     return {"unsalted": unsalt_in(desk.sql, desk.tenant, given["spool"], given["ids"])}
 
 
+def _marks(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
+    """Up to where, by tenant, completions were brought to a spool; and the last reported event of one that is here."""
+    last = desk.sql.execute("SELECT COALESCE(MAX(last_id), 0) FROM reported WHERE spool = ?", given["spool"])[0][0]
+    return {"relayed": relayed_in(desk.sql), "reported": last}
+
+
+def _rewind(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
+    rewind_in(desk.sql, desk.tenant, given["entry"])
+    return {}
+
+
 ACTS: Final[dict[str, Callable[[Desk, dict[str, Any]], dict[str, Any]]]] = {
     HEADS: _heads,
     NEXT: _next,
@@ -65,4 +77,6 @@ ACTS: Final[dict[str, Callable[[Desk, dict[str, Any]], dict[str, Any]]]] = {
     APPEND: _append,
     PROOF: _proof,
     UNSALT: _unsalt,
+    MARKS: _marks,
+    REWIND: _rewind,
 }

@@ -16,7 +16,7 @@ MAX_REASON_CHARACTERS: Final = 300
 
 class Shaped(NamedTuple):
     """An event as one destination gets it. `key`: what is kept in order; `timestamp`: RFC 3339, of the
-    event itself; "" = it stands in the text."""
+    event itself; "" = it stands in the text. `keep_days`: after which a store drops it; None = never."""
 
     event_id: str
     tenant: str
@@ -24,6 +24,7 @@ class Shaped(NamedTuple):
     captured_us: int
     timestamp: str
     text: str
+    keep_days: int | None = None
 
 
 def delivery_id(shaped: Shaped) -> str:

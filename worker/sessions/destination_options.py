@@ -160,6 +160,11 @@ def problem_of(name: str, options: Mapping[str, OptionValue]) -> tuple[str, str]
     return None
 
 
+def drops_by_age(kind: str) -> bool:
+    """Whether a destination of this type can drop what is older than its `retention_days`."""
+    return kind in (SQLITE, POSTGRES)
+
+
 def type_of(name: str, said: OptionValue | None) -> str:
     """The type of a destination."""
     return str(said) if said is not None else SQLITE if name == STORE else JSONL

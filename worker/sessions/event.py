@@ -5,6 +5,7 @@ Our own sessions derive the event id from decision and attempt, so a repeated se
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,6 +19,8 @@ EVENT_TYPE = "session.completed"
 CORRECTION_SUFFIX = "_corrected"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TWO_DIGITS = tuple([f"{number:02d}" for number in range(60)])
+# Of a decision and its attempts; and, of before events had ids, of an entry (worker/sessions/outbox.py).
+_IS_OWN_ID = re.compile(rf"evt_(?:[0-9a-f]{{32}}_[0-9]+(?:{CORRECTION_SUFFIX})?|entry_[0-9]+)").fullmatch
 
 
 def rfc3339(at_us: int) -> str:
@@ -44,6 +47,15 @@ def _day_text(day: int) -> str:
 def event_id(decision_id: str, attempts: int) -> str:
     """The id of our own session's event: the same decision and attempt always give the same id."""
     return f"evt_{decision_id.removeprefix('dec_')}_{attempts}"
+
+
+def is_own_id(identity: str) -> bool:
+    """Whether an event's id is of the form of our own sessions' ids.
+
+    A caller is told its decision while its session goes on: under the id that this session's event will have, it could
+    report another session before, and ours would count as the duplicate.
+    """
+    return _IS_OWN_ID(identity) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,11 +123,13 @@ def finish_in(
     Args: draw: below DRAWS, for how long a destination that is down is left alone.
     """
     rows = sql.execute(
-        "SELECT failures, failing_key FROM destination WHERE name = ? AND holder = ?", claim.name, claim.holder
+        "SELECT failures, failing_key, position FROM destination WHERE name = ? AND holder = ?",
+        claim.name,
+        claim.holder,
     )
     if not rows:
         return Finished(is_lost=True)
-    results = _still_there(sql, results)
+    results = _still_there(sql, claim.name, as_int(rows[0][2]), results)
     failures, failing_key = _failures(as_int(rows[0][0]), str(rows[0][1]), results)
     is_down = failures >= DOWN_AFTER
     retry_us = _retry_us(failures, results, now_us, schedule, draw) if is_down else 0
@@ -169,14 +171,25 @@ def finish_in(
     return Finished(False, len(batch.delivered), batch.skipped, batch.parked, batch.dead, is_down)
 
 
-def _still_there(sql: Sql, results: Sequence[Result]) -> list[Result]:
-    """Without events that were erased meanwhile: they are accounted for already."""
-    there: set[int] = set()
+def _still_there(sql: Sql, name: str, position: int, results: Sequence[Result]) -> list[Result]:
+    """Without events that were erased or passed by age meanwhile: they are accounted for already. Keys as they are by
+    now: that of an event changes when a person is erased from it."""
+    keys: dict[int, str] = {}
     for start in range(0, len(results), _IDS_AT_ONCE):
         ids = [one.taken.id for one in results[start : start + _IDS_AT_ONCE]]
         places = ",".join("?" * len(ids))
-        there.update(as_int(row[0]) for row in sql.execute(f"SELECT id FROM event WHERE id IN ({places})", *ids))
-    return [one for one in results if one.taken.id in there]
+        rows = sql.execute(
+            "SELECT id, COALESCE((SELECT p.key FROM parked p WHERE p.destination = ? AND p.id = event.id), key)"
+            f" FROM event WHERE id IN ({places})",
+            name,
+            *ids,
+        )
+        keys.update({as_int(event): str(key) for event, key in rows})
+    return [
+        one if keys[one.taken.id] == one.taken.key else one._replace(taken=one.taken._replace(key=keys[one.taken.id]))
+        for one in results
+        if one.taken.id in keys and (one.taken.is_parked or one.taken.id > position)
+    ]
 
 
 def _failures(failures: int, failing_key: str, results: Sequence[Result]) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from worker.errors import HarpoonError
 from worker.ports import Clock
 from worker.sessions.completed import WrongPart
-from worker.sessions.desk import APPEND, HEADS, NEXT, RELAYED
+from worker.sessions.desk import APPEND, HEADS, NEXT, RELAYED, UNSALT
 from worker.sessions.spool_ledger import SpoolLedger
 
 #: Entries of a log looked at in one transaction: it holds up whoever asks meanwhile.
@@ -27,6 +27,9 @@ SOON_US: Final = 5_000
 APART_US: Final = 100_000
 #: How often it looks for what other processes have settled, and for reported events.
 SCAN_US: Final = 1_000_000
+#: What a state that fails, or something that should not be in one, raises. Whatever it is, a relay that ended would be
+#: missed by nobody until the bills are.
+FAULTS: Final = (HarpoonError, WrongPart, LookupError, TypeError, ValueError)
 _log = logging.getLogger("harpoon.sessions")
 
 
@@ -50,7 +53,7 @@ async def push_outbox(mediator: RelayMediator, spool: AcceptingSpool, tenant: st
     """
     while True:
         found = await mediator.sessions(tenant, NEXT, {"after": after, "limit": MOST_ENTRIES})
-        texts = [(str(event_id), str(key), str(text)) for event_id, key, text in found["completions"]]
+        texts: list[tuple[str, str, str]] = found["completions"]
         after = int(found["cursor"])
         if texts:
             await spool.accept(tenant, texts, clock.now_us())
@@ -70,6 +73,10 @@ async def ledger_reported(mediator: RelayMediator, source: SpoolLedger, clock: C
             given = {"spool": found.spool, "leaves": [list(leaf) for leaf in leaves], "at_us": clock.now_us()}
             await mediator.sessions(tenant, APPEND, given)
             count += len(leaves)
+        if found.by_tenant:
+            # Who was erased on the way has come into the ledger with a salt that nobody must keep.
+            for tenant, ids in (await source.changed(found)).items():
+                await mediator.sessions(tenant, UNSALT, {"spool": found.spool, "ids": ids})
         await source.done(found.end)
         if found.is_last:
             return count  # what was reported since then comes with the next scan, many at a time
@@ -85,10 +92,20 @@ class Outboxes:
         self._after: dict[str, int] = {}
 
     async def push(self, tenants: Collection[str]) -> None:
-        """Bring what these tenants have completed into the spool. Raises: StateError; `waiting` finds what is left."""
+        """Bring what these tenants have completed into the spool.
+
+        Raises: what the first of them failed with, once the others had their turn; `waiting` finds what is left.
+        """
+        failed: Exception | None = None
         for tenant in sorted(tenants):
             after = self._after.get(tenant, 0)
-            self._after[tenant] = await push_outbox(self._mediator, self._spool, tenant, self._clock, after)
+            try:
+                self._after[tenant] = await push_outbox(self._mediator, self._spool, tenant, self._clock, after)
+            except FAULTS as problem:
+                # Whatever one tenant's log has in it, it is no other tenant's bill.
+                failed = failed or problem
+        if failed is not None:
+            raise failed
 
     async def waiting(self) -> set[str]:
         """The tenants whose logs have grown since they were looked at. Raises: StateError."""
@@ -135,9 +152,15 @@ class Relay:
         tenants, self._dirty = self._dirty, set()
         if scan:
             tenants |= await self._outboxes.waiting()
-        await self._outboxes.push(tenants)
+        failed: Exception | None = None
+        try:
+            await self._outboxes.push(tenants)
+        except FAULTS as problem:
+            failed = problem
         if scan:
             await ledger_reported(self._mediator, self._source, self._clock)
+        if failed is not None:
+            raise failed
 
     async def run_for_ever(self) -> None:
         """Relay until it is cancelled."""
@@ -150,8 +173,7 @@ class Relay:
             self._pushed_us = now_us
             try:
                 await self.run_once(scan=is_due)
-            except (HarpoonError, WrongPart, LookupError, TypeError, ValueError) as problem:
-                # Whatever it is, a relay that ended would be missed by nobody until the bills are.
+            except FAULTS as problem:
                 _log.error("sessions can't be relayed, will try again: %s: %s", type(problem).__name__, problem)
                 await self._clock.sleep(SCAN_US)
             if self._dirty:

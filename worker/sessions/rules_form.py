@@ -30,6 +30,7 @@ from worker.sessions.destination_options import (
     OptionValue,
     Type,
     WrongOption,
+    drops_by_age,
     problem_of,
     type_of,
 )
@@ -166,11 +167,12 @@ class _Form:
         wrong = problem_of(name, options)
         if wrong is not None:
             self.complain((*where, wrong[0]), wrong[1])
+        kept = type_of(name, options.get("type"))
         return Destination(
             name,
             self.text(members.get("party", name), (*where, "party"), name),
             self.transforms(members.get("transform", []), (*where, "transform")),
-            self.days(members.get("retention_days"), (*where, "retention_days")),
+            self.days(members.get("retention_days"), (*where, "retention_days"), {name: kept}),
             options,
         )
 
@@ -192,7 +194,7 @@ class _Form:
             found.append(Share(party, self.transforms(share.get("transform", []), (*at, "transform"))))
         return tuple(found)
 
-    def rule(self, value: object, where: Where, destinations: Collection[str]) -> Rule:
+    def rule(self, value: object, where: Where, destinations: Mapping[str, Destination]) -> Rule:
         members = self.section(value, where, _RULE, ("name", "to"))
         to: list[str] = []
         for index, name in enumerate(self.listed(members.get("to", []), (*where, "to"))):
@@ -202,6 +204,7 @@ class _Form:
                 self.complain((*where, "to", index), f"{name} is there twice")
             else:
                 to.append(name)
+        kinds = {name: type_of(name, destinations[name].options.get("type")) for name in to}
         stop = members.get("stop", False)
         if type(stop) is not bool:
             self.complain((*where, "stop"), "must be true or false")
@@ -211,7 +214,7 @@ class _Form:
             tuple(to),
             self.transforms(members.get("transform", []), (*where, "transform")),
             self.sample(members.get("sample", 1), (*where, "sample")),
-            self.days(members.get("retention_days"), (*where, "retention_days")),
+            self.days(members.get("retention_days"), (*where, "retention_days"), kinds),
             stop is True,
         )
 
@@ -231,11 +234,17 @@ class _Form:
         self.complain(where, "must be a number from 0 to 1 with at most six decimals, such as 0.01")
         return PPM
 
-    def days(self, value: object, where: Where) -> int | None:
-        if value is None or (type(value) is int and 1 <= value <= MAX_RETENTION_DAYS):
-            return value
-        self.complain(where, f"must be a whole number of days from 1 to {MAX_RETENTION_DAYS}")
-        return None
+    def days(self, value: object, where: Where, kinds: Mapping[str, str]) -> int | None:
+        """Days after which an event is dropped. Args: kinds: the types of the destinations that are to do so."""
+        if value is None:
+            return None
+        if type(value) is not int or not 1 <= value <= MAX_RETENTION_DAYS:
+            self.complain(where, f"must be a whole number of days from 1 to {MAX_RETENTION_DAYS}")
+            return None
+        for name, kind in kinds.items():
+            if not drops_by_age(kind):
+                self.complain(where, f"{name} is of the type {kind}, which drops nothing: sqlite and postgres do")
+        return value
 
     def match(self, value: object, where: Where) -> tuple[Condition, ...]:
         if not isinstance(value, Mapping):

@@ -41,11 +41,14 @@ class Shaper:
         delivery = decided.get(name)
         if delivery is None:
             return None
-        if not delivery.transforms:
-            return Shaped(taken.event_id, taken.tenant, taken.key, taken.captured_us, "", taken.text)
-        event = parsed(taken.text)
-        text = value_text(transformed(event, delivery.transforms), "event")
-        return Shaped(taken.event_id, taken.tenant, taken.key, taken.captured_us, str(event.get("timestamp", "")), text)
+        timestamp, text = "", taken.text
+        if delivery.transforms:
+            event = parsed(taken.text)
+            timestamp = str(event.get("timestamp", ""))
+            text = value_text(transformed(event, delivery.transforms), "event")
+        return Shaped(
+            *(taken.event_id, taken.tenant, taken.key, taken.captured_us, timestamp, text), delivery.retention_days
+        )
 
     def _decide(self, taken: Taken) -> dict[str, Delivery]:
         decided = self._decided.get(taken.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from worker.errors import StateError
 from worker.ports import Database
 from worker.sessions.completed import SessionCompleted
 from worker.sessions.dead_letters import replay_in
@@ -32,6 +33,8 @@ class Spool:
         self._database = database
         self._max_pending = max_pending
         self.on_capture = on_capture
+        #: Why nothing more may be kept here, "" = it may. What is here can still be read and delivered.
+        self.problem = ""
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises: StateError."""
@@ -39,6 +42,7 @@ class Spool:
 
     async def capture(self, tenant: str, events: Sequence[SessionCompleted], now_us: int) -> Receipt:
         """See SpoolPort.capture."""
+        self._check()
         rows = [row_of(tenant, event) for event in events]
         receipt = await self._database.transact(lambda sql: capture_in(sql, tenant, rows, now_us, self._max_pending))
         self._tell(receipt.fresh)
@@ -46,6 +50,7 @@ class Spool:
 
     async def accept(self, tenant: str, texts: Sequence[tuple[str, str, str]], now_us: int) -> int:
         """See SpoolPort.accept."""
+        self._check()
         rows = [Row(*text) for text in texts]
         fresh = await self._database.transact(lambda sql: accept_in(sql, tenant, rows, now_us))
         self._tell(fresh)
@@ -61,6 +66,7 @@ class Spool:
 
     async def figures(self, tenant: str | None, now_us: int) -> dict[str, Any]:
         """See SpoolPort.figures."""
+        self._check()
         return await self._database.transact(lambda sql: figures_in(sql, tenant, now_us))
 
     async def overview(self, now_us: int) -> dict[str, Any]:
@@ -88,6 +94,10 @@ class Spool:
     async def erase_person(self, tenant: str, place: Named) -> int:
         """See SpoolPort.erase_person."""
         return await erase_person(self._database, tenant, place)
+
+    def _check(self) -> None:
+        if self.problem:
+            raise StateError(self.problem)
 
     def _tell(self, fresh: int) -> None:
         if fresh and self.on_capture is not None:

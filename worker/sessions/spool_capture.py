@@ -6,11 +6,13 @@ An id is given only to an event that is new, so ids have no gaps but where somet
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.ports import Sql, SqlValue, as_int
 from worker.sessions.completed import SessionCompleted, to_text
+from worker.sessions.cursors import NOT_NAMED
 from worker.sessions.event import rfc3339
 from worker.sessions.reading import ASSUMED_FIELDS
 from worker.sessions.spool_port import OWN, REPORTED, EventConflict, Receipt, SpoolFull
@@ -23,6 +25,15 @@ _IDS_AT_ONCE: Final = 99
 _ROWS_AT_ONCE: Final = 32
 # Nor more than 2 MB of them together, in UTF-8.
 _CHARACTERS_AT_ONCE: Final = 400_000
+#: What a capture may have assumed (worker/sessions/reading.py).
+_ASSUMABLE: Final = (
+    ("session", "session_type"),
+    ("session", "start_time"),
+    ("session", "end_time"),
+    ("user", "user_id"),
+    ("user", "organization_id"),
+    ("outcome", "status"),
+)
 _COLUMNS: Final = "(tenant, captured_us, source, event_id, key, event)"
 
 
@@ -54,7 +65,7 @@ def capture_in(sql: Sql, tenant: str, rows: Sequence[Row], now_us: int, max_pend
     """
     fresh = _fresh(sql, tenant, rows, now_us)
     if fresh:
-        if waiting_in(sql) + len(fresh) > max_pending:
+        if max_pending - len(fresh) < _may_wait_in(sql) and max_pending - len(fresh) < waiting_in(sql):
             raise SpoolFull(
                 f"{max_pending} events wait for a destination already, and no more are taken until it has some: "
                 "send these again later"
@@ -71,13 +82,44 @@ def accept_in(sql: Sql, tenant: str, rows: Sequence[Row], now_us: int) -> int:
         if row.event_id not in known:
             fresh.setdefault(row.event_id, row)
     _insert(sql, tenant, OWN, list(fresh.values()), now_us)
+    entry = entry_of(rows[-1].text) if rows else None
+    if entry is not None:
+        sql.execute(
+            "INSERT INTO brought (tenant, entry) VALUES (?, ?)"
+            " ON CONFLICT (tenant) DO UPDATE SET entry = MAX(entry, excluded.entry)",
+            tenant,
+            entry,
+        )
     return len(fresh)
 
 
+def entry_of(text: str) -> int | None:
+    """The number of the ledger entry that an own event ends with, if it says so (worker/sessions/outbox.py)."""
+    found = re.search(r'"ledger_entry":([0-9]{1,15})[,}]', text)
+    return None if found is None else int(found[1])
+
+
 def waiting_in(sql: Sql) -> int:
-    """How many events the slowest of the destinations that are on has yet to take up; 0 without any."""
-    waiting = sql.execute("SELECT (SELECT MAX(id) FROM event) - MIN(position) FROM destination WHERE off = ''")[0][0]
+    """How many events wait for that destination for which most do: not taken up yet, or parked. 0 without any.
+
+    One that switched itself off counts too: its events are kept for it.
+    """
+    waiting = sql.execute(
+        "SELECT MAX((SELECT MAX(id) FROM event) - MAX(position, (SELECT MIN(id) FROM event) - 1)"
+        " + (SELECT COUNT(*) FROM parked WHERE destination = name)) FROM destination WHERE off <> ?",
+        NOT_NAMED,
+    )[0][0]
     return 0 if waiting is None else max(0, as_int(waiting))
+
+
+def _may_wait_in(sql: Sql) -> int:
+    """What `waiting_in` is not above, without counting: all since the oldest that waits."""
+    span = sql.execute(
+        "SELECT (SELECT MAX(id) FROM event) - MIN(MIN(position, COALESCE("
+        "(SELECT MIN(id) - 1 FROM parked WHERE destination = name), position))) FROM destination WHERE off <> ?",
+        NOT_NAMED,
+    )[0][0]
+    return 0 if span is None else max(0, as_int(span))
 
 
 def _fresh(sql: Sql, tenant: str, rows: Sequence[Row], now_us: int) -> list[Row]:
@@ -122,9 +164,10 @@ def _as_reported(text: str, captured_us: int) -> dict[str, Any]:
     # To the microsecond the time of its capture: it was made up there (worker/sessions/reading.py).
     if event["timestamp"] == rfc3339(captured_us):
         del event["timestamp"]
-    for path in event["metadata"].get(ASSUMED_FIELDS, ()):
-        group, _, name = path.partition(".")
-        if isinstance(event.get(group), dict):
+    assumed = event["metadata"].get(ASSUMED_FIELDS)
+    # A reporter may have written anything there.
+    for group, name in _ASSUMABLE if isinstance(assumed, list) else ():
+        if f"{group}.{name}" in assumed:
             event[group].pop(name, None)
     return event
 

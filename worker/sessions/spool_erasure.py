@@ -11,8 +11,9 @@ from functools import partial
 from typing import Final
 
 from worker.mediator import MediatorPort
-from worker.ports import Database, Sql, as_int
+from worker.ports import Clock, Database, Sql, as_int
 from worker.sessions.desk import UNSALT
+from worker.sessions.relay import push_outbox
 from worker.sessions.spool_capture import spool_key
 from worker.sessions.spool_port import Named, SpoolPort
 
@@ -76,6 +77,8 @@ def erase_person_in(sql: Sql, tenant: str, ids: Sequence[int], keys: dict[str, s
         sql.execute("UPDATE parked SET key = ? WHERE key = ?", new, old)
         sql.execute("UPDATE destination SET failing_key = ? WHERE failing_key = ?", new, old)
         count += 1
+    if count:
+        sql.execute("UPDATE ledgering SET erasures = erasures + 1")
     return count
 
 
@@ -94,16 +97,27 @@ async def erase_person(database: Database, tenant: str, place: Named) -> int:
     return count
 
 
-async def erase_from_spool(spool: SpoolPort, mediator: MediatorPort, tenant: str, subject: str, name: str) -> int:
+async def erase_from_spool(
+    spool: SpoolPort, mediator: MediatorPort, tenant: str, subject: str, name: str, clock: Clock
+) -> int:
     """Erase a person from the tenant's events in the spool; how many named them. Raises: StateError.
 
-    The salts go first: saying it again after a failure finds what is left.
+    The tenant's ledger has erased it before. The salts go first: saying it again after a failure finds what is left.
     """
+    # A relay may have read events with their names before the ledger erased them, and bring them when this is over.
+    # Once all of them are in the spool, what it brings is there already.
+    await push_outbox(mediator, spool, tenant, clock)
     count = 0
     for place in await spool.named(tenant, subject, name):
         if place.ids:
-            for start in range(0, len(place.ids), UNSALTED_AT_ONCE):
-                some = place.ids[start : start + UNSALTED_AT_ONCE]
-                await mediator.sessions(tenant, UNSALT, {"spool": place.spool, "ids": some})
+            await _unsalt(mediator, tenant, place)
             count += await spool.erase_person(tenant, place)
+            # Those that came into the ledger just before; of any that come later, the relay sees it.
+            await _unsalt(mediator, tenant, place)
     return count
+
+
+async def _unsalt(mediator: MediatorPort, tenant: str, place: Named) -> None:
+    for start in range(0, len(place.ids), UNSALTED_AT_ONCE):
+        some = place.ids[start : start + UNSALTED_AT_ONCE]
+        await mediator.sessions(tenant, UNSALT, {"spool": place.spool, "ids": some})

@@ -20,13 +20,14 @@ MOST_CHARACTERS: Final = 2_000_000
 class Unledgered(NamedTuple):
     """Reported events that are to be ledgered next. `spool`: its name; `end`: the last event looked at, 0 = none.
 
-    `is_last`: there was no other behind it.
+    `is_last`: there was no other behind it. `erasures`: how often somebody had been erased from the spool by then.
     """
 
     spool: str
     by_tenant: dict[str, list[Leaf]]
     end: int
     is_last: bool = False
+    erasures: int = 0
 
 
 class SpoolLedger:
@@ -40,6 +41,10 @@ class SpoolLedger:
         """The reported events among the next MOST_EVENTS of the spool. Raises: StateError."""
         return await self._database.transact(lambda sql: unledgered_in(sql, self._hasher))
 
+    async def changed(self, found: Unledgered) -> dict[str, list[int]]:
+        """By tenant, those of the events that somebody was erased from since they were found. Raises: StateError."""
+        return await self._database.transact(lambda sql: changed_in(sql, self._hasher, found))
+
     async def done(self, end: int) -> None:
         """Note that the reported events up to `end` are in their ledgers. Raises: StateError."""
         await self._database.transact(lambda sql: mark_ledgered_in(sql, end))
@@ -47,7 +52,7 @@ class SpoolLedger:
 
 def unledgered_in(sql: Sql, hasher: Hasher, most: int = MOST_EVENTS) -> Unledgered:
     """See `SpoolLedger.next`; from here on no event leaves the spool before it is in its ledger."""
-    name, position = sql.execute("SELECT spool, position FROM ledgering")[0]
+    name, position, erasures = sql.execute("SELECT spool, position, erasures FROM ledgering")[0]
     if position is None:
         sql.execute("UPDATE ledgering SET position = 0")
     start, end, total = as_int(position or 0), 0, 0
@@ -70,7 +75,20 @@ def unledgered_in(sql: Sql, hasher: Hasher, most: int = MOST_EVENTS) -> Unledger
         leaf = Leaf(as_int(number), salt.hex(), leaf_of(hasher, salt, str(text)).hex())
         by_tenant.setdefault(str(tenant), []).append(leaf)
     is_last = len(window) < most and bool(end) and end == window[-1][0]
-    return Unledgered(str(name), by_tenant, end, is_last)
+    return Unledgered(str(name), by_tenant, end, is_last, as_int(erasures))
+
+
+def changed_in(sql: Sql, hasher: Hasher, found: Unledgered) -> dict[str, list[int]]:
+    """See `SpoolLedger.changed`."""
+    if sql.execute("SELECT erasures FROM ledgering")[0][0] == found.erasures:
+        return {}
+    changed: dict[str, list[int]] = {}
+    for tenant, leaves in found.by_tenant.items():
+        for leaf in leaves:
+            rows = sql.execute("SELECT event FROM event WHERE id = ?", leaf.id)
+            if not rows or leaf_of(hasher, bytes.fromhex(leaf.salt), str(rows[0][0])).hex() != leaf.hash:
+                changed.setdefault(tenant, []).append(leaf.id)
+    return changed
 
 
 def mark_ledgered_in(sql: Sql, end: int) -> None:

@@ -65,6 +65,15 @@ SPOOL_MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE ledgering (spool TEXT NOT NULL, position INTEGER)",
         "INSERT INTO ledgering (spool, position) SELECT lower(hex(randomblob(8))), NULL",
     ),
+    (
+        # entry: the number, in the tenant's log, of the last of its own sessions that came here.
+        "CREATE TABLE brought (tenant TEXT PRIMARY KEY, entry INTEGER NOT NULL) WITHOUT ROWID",
+        """INSERT INTO brought (tenant, entry) SELECT tenant, MAX(json_extract(event, '$.metadata.ledger_entry'))
+            FROM event WHERE source = 'own' AND json_extract(event, '$.metadata.ledger_entry') IS NOT NULL
+            GROUP BY tenant""",
+        # How often somebody was erased from events.
+        "ALTER TABLE ledgering ADD COLUMN erasures INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 

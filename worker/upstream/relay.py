@@ -26,7 +26,7 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 #: Content events kept as they are until somebody needs to count them; then they are folded into two integers.
 _KEEP_EVENTS = 512
 #: The members of an only choice's last event that show that nothing is missing in it.
-_PLAIN_FINISH = (b'"index":0', b'"delta":{', b'"finish_reason":"')
+_INDEX, _DELTA, _FINISH = b'"index":0', b'"delta":{', b'"finish_reason":"'
 _KIND = "chat.completion.chunk"
 _to_text = build_encoder(ensure_ascii=False)
 #: How nearly all chunks of an only choice begin, up to what differs: later chunks need no look at these members.
@@ -172,7 +172,7 @@ class Relay:
         A quote inside a JSON string is escaped, so these byte patterns can only be members.
         """
         if b'"finish_reason":null' not in event and b'"finish_reason": null' not in event:
-            if self._choices > 1 or not all(member in event for member in _PLAIN_FINISH):
+            if self._choices > 1 or not (_FINISH in event and _INDEX in event and _DELTA in event):
                 return None
             self._finished.add("0")
         if b'"error"' in event or not event.endswith(b"}"):

@@ -34,8 +34,10 @@ def shape_of(event: bytes, start: int, include_usage: bool) -> Shape | None:
     Args: event: one that leaves unchanged but for its empty usage member. start: where the members of its delta begin.
     """
     at = start + len(_ROLE) if event.startswith(_ROLE, start) else start
-    text = next((one for one in _TEXTS if event.startswith(one, at)), None)
-    if text is None:
+    for text in _TEXTS:
+        if event.startswith(text, at):
+            break
+    else:
         return None
     string = _REST_OF_STRING.match(event, at + len(text))
     if string is None:
@@ -43,7 +45,7 @@ def shape_of(event: bytes, start: int, include_usage: bool) -> Shape | None:
     tail = event[string.end() - 1 :] + b"\n\n"
     bare = tail.removesuffix(_NO_USAGE + _END) + _END if tail.endswith(_NO_USAGE + _END) else tail
     is_usual = tail.startswith(b'"}') and tail.endswith(_END) and b'"finish_reason":null' in tail
-    if not is_usual or any(mark in bare for mark in (b'"usage"', b'"error"', b'"delta"', b"\\")):
+    if not is_usual or b'"usage"' in bare or b'"error"' in bare or b'"delta"' in bare or b"\\" in bare:
         return None
     sent = bare.removesuffix(_END) + _NO_USAGE + _END if include_usage else bare
     return Shape(event[:start] + text, tail, sent)

@@ -19,10 +19,12 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.writes = 0
         self.is_closed = False
 
     def write(self, data: Any) -> None:
         self.written += data
+        self.writes += 1
 
     def close(self) -> None:
         self.is_closed = True
@@ -107,6 +109,37 @@ async def test_the_bytes_are_the_servers_own(name: str, keep_alive: bool, method
     for _ in range(2):  # names are learnt by the first answer
         ours = await play(BriskCycle, ANSWERS[name], method, keep_alive)
         assert ours == await play(RequestResponseCycle, ANSWERS[name], method, keep_alive)
+
+
+@pytest.mark.parametrize(("size", "writes"), [(2, 1), (64 * 1024, 1), (64 * 1024 + 1, 2)])
+async def test_a_head_is_written_with_what_follows_it(size: int, writes: int) -> None:
+    wire = Wire()
+    cycle = cycle_of(BriskCycle, wire)
+    await cycle.send(begin(200, (b"content-length", b"%d" % size)))  # type: ignore[arg-type]
+    await cycle.send(body(b"x" * size))  # type: ignore[arg-type]
+    assert wire.writes == writes
+    assert wire.written.endswith(b"\r\n\r\n" + b"x" * size)
+    await asyncio.sleep(0)
+    assert wire.writes == writes
+
+
+async def test_a_head_that_nothing_follows_is_written_all_the_same() -> None:
+    wire = Wire()
+    cycle = cycle_of(BriskCycle, wire)
+    await cycle.send(begin(200))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert wire.written.endswith(b"transfer-encoding: chunked\r\n\r\n")
+    await cycle.send(body(b"ok", more=True))  # type: ignore[arg-type]
+    assert wire.written.endswith(b"\r\n\r\n2\r\nok\r\n")
+
+
+async def test_nothing_is_written_to_a_connection_that_was_closed_meanwhile() -> None:
+    wire = Wire()
+    cycle = cycle_of(BriskCycle, wire)
+    await cycle.send(begin(200))  # type: ignore[arg-type]
+    wire.close()
+    await asyncio.sleep(0)
+    assert not wire.writes
 
 
 async def read(cycle: RequestResponseCycle) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import resource
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sessions.jsonl import JsonlDestination, JsonlSettings, cut_torn_line
+from gateway.sessions.sqlite_store import SqliteStore, SqliteStoreSettings
 from worker.sessions.destination import Failed, Fate, Shaped
 
 
@@ -62,6 +65,43 @@ async def test_a_file_that_has_grown_enough_gives_way_to_a_new_one(tmp_path: Pat
     assert sorted(os.listdir(tmp_path)) == ["events.jsonl", "events.jsonl.1", "events.jsonl.2"]
     names = ("events.jsonl.1", "events.jsonl.2", "events.jsonl")
     assert "".join((tmp_path / name).read_text() for name in names).count("\n") == 6
+
+
+async def test_no_name_makes_a_new_file_take_the_place_of_an_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "events[1]*.jsonl"
+    destination = JsonlDestination(JsonlSettings(path, rotate_bytes=1_024))
+    for number in range(9):
+        await destination.deliver([event(number, 600)])
+    assert sum((tmp_path / name).read_text().count("\n") for name in os.listdir(tmp_path)) == 9
+
+
+async def test_writes_that_were_given_up_on_harm_neither_the_file_nor_any_other(tmp_path: Path) -> None:
+    """Tasks are cancelled and the destination closed while their threads still write."""
+    path = tmp_path / "events.jsonl"
+    destination = JsonlDestination(JsonlSettings(path))
+    for number in range(20):
+        task = asyncio.create_task(destination.deliver([event(number, 2_000_000)]))  # type: ignore[arg-type]
+        await asyncio.sleep(0.001)
+        task.cancel()
+        await destination.close()
+        other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+        assert list(await destination.deliver([event(100 + number)])) == [Fate.DELIVERED]
+        os.close(other)
+    assert (tmp_path / "other").read_bytes() == b""
+    for line in path.read_text().split("\n")[:-1]:
+        json.loads(line)
+
+
+async def test_a_store_may_be_closed_while_a_write_that_was_given_up_on_goes_on(tmp_path: Path) -> None:
+    store = SqliteStore(SqliteStoreSettings(tmp_path / "store.db"))
+    for number in range(10):
+        batch = [event(number * 500 + at, 2_000) for at in range(500)]
+        task = asyncio.create_task(store.deliver(batch))  # type: ignore[arg-type]
+        await asyncio.sleep(0.001)
+        task.cancel()
+        await store.close()
+        assert list(await store.deliver([event(number)])) == [Fate.DELIVERED]
+    await store.close()
 
 
 async def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ EXAMPLE = """\
 # Who gets what.
 version: 1
 destinations:
-  billing: {party: finance, retention_days: 365}
+  billing: {party: finance, retention_days: 365, type: sqlite}
   audit:
     retention_days: 2555
-    transform:
-      - redact: [metadata.source_ip]
+    transform: [{redact: [metadata.source_ip]}]
+    type: sqlite
 parties:
   finance:
     shares_with:

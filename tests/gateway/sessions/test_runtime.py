@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +20,7 @@ from gateway.sessions.holders import is_dead, new_holder
 from gateway.sessions.routes_watch import enabled, from_json, load
 from gateway.sessions.runtime import SessionRuntime
 from tests.worker.sessions.session_kit import FULL, captured, changed
-from worker.errors import SettingsError
+from worker.errors import SettingsError, StateError
 from worker.sessions.settings import SessionsSettings
 
 CLOCK = SystemClock()
@@ -160,3 +162,81 @@ async def test_with_the_durability_power_commits_wait_for_the_disk(tmp_path: Pat
     async with running(tmp_path, settings) as runtime:
         assert runtime._database._settings.synchronous == "FULL"
         await capture(runtime, 1)
+
+
+async def test_a_spool_whose_file_is_removed_delivers_what_it_has_and_takes_no_more(tmp_path: Path) -> None:
+    settings = SessionsSettings(destinations=("billing",))
+    async with running(tmp_path, settings) as runtime:
+        await capture(runtime, 1)
+        for name in ("sessions.db", "sessions.db-wal", "sessions.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        await until(lambda: bool(runtime.spool.problem))
+        with pytest.raises(StateError, match="removed or replaced"):
+            await capture(runtime, 2)
+        with pytest.raises(StateError):
+            await runtime.spool.figures(None, CLOCK.now_us())
+        await until(lambda: ids(tmp_path / "sessions" / "billing.jsonl") == ["evt_1"])
+    async with running(tmp_path, settings) as runtime:
+        await capture(runtime, 2)
+        await until(lambda: ids(tmp_path / "sessions" / "billing.jsonl") == ["evt_1", "evt_2"])
+
+
+async def test_a_change_of_routes_that_the_spool_does_not_take_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(ROUTES)
+    async with running(tmp_path, SessionsSettings(routes=str(routes))) as runtime:
+        holder = sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)
+        database = runtime._database
+        database._settings = replace(database._settings, busy_limit_us=1_000)
+        holder.execute("BEGIN IMMEDIATE")
+        routes.write_text(ROUTES.replace("to: [billing]", "to: [audit]"))
+        await until(lambda: bool(runtime.metrics.routes_problem))
+        holder.execute("ROLLBACK")
+        holder.close()
+        await until(lambda: not runtime.metrics.routes_problem)
+        await capture(runtime, 1)
+        await until(lambda: ids(tmp_path / "sessions" / "elsewhere" / "audit.jsonl") == ["evt_1"])
+
+
+async def test_an_address_that_is_none_is_told_and_not_quoted(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(
+        "version: 1\ndestinations:\n"
+        "  hook: {type: webhook, url: 'http://user:hush@[::1', secret_env: HOOK, allow_private: true}\nrules: []\n"
+    )
+    settings = SessionsSettings(routes=str(routes))
+    with pytest.raises(SettingsError, match="hook") as caught:
+        async with running(tmp_path, settings, {"HOOK": "whsec_" + "a" * 32}):
+            pass
+    assert "hush" not in str(caught.value)
+
+
+async def test_a_store_keeps_events_as_long_as_the_routes_say(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(
+        "version: 1\ndestinations: {store: {retention_days: 30}}\nrules:\n"
+        "  - {name: soon, match: {usage.model: gpt-4}, to: [store], retention_days: 2}\n"
+        "  - {name: all, to: [store]}\n"
+    )
+    store = tmp_path / "sessions" / "store.db"
+
+    def rows() -> list[tuple[str, int]]:
+        with contextlib.closing(sqlite3.connect(store)) as connection:
+            days = "CAST(round(julianday(expires_at) - julianday(captured_at)) AS INTEGER)"
+            return connection.execute(f"SELECT event_id, {days} FROM session_completed ORDER BY event_id").fetchall()
+
+    settings = SessionsSettings(routes=str(routes))
+    async with running(tmp_path, settings) as runtime:
+        await capture(runtime, 1)
+        other = captured(changed("usage.model", "other", changed("event_id", "evt_2", FULL)))
+        await runtime.spool.capture("acme", [other], CLOCK.now_us())
+        delivered = runtime.metrics.routed
+        await until(lambda: delivered.get("store") == 2)
+        assert rows() == [("evt_1", 2), ("evt_2", 30)]
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        connection.execute("UPDATE session_completed SET expires_at = '2026-01-01' WHERE event_id = 'evt_1'")
+        connection.commit()
+    async with running(tmp_path, settings):
+        await until(lambda: len(rows()) == 1)

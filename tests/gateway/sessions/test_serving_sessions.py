@@ -165,3 +165,30 @@ def test_health_and_metrics_tell_of_it_and_nothing_else_is_served(server: Servin
     assert httpx.get(f"{server.base}/simulator/v1/pools", trust_env=False).status_code == 404
     assert KEY not in server.log
     assert json.loads(httpx.get(f"{server.base}/", trust_env=False).text)["open_access"] is False
+
+
+def test_alone_the_greeting_says_who_may_come_in_and_how_to_report(tmp_path: Path) -> None:
+    with serving(tmp_path / "state", **ALONE) as server:
+        assert "access     SCR_API_KEY\n" in server.log
+        assert "without a token" not in server.log
+        line = next(line for line in server.log.splitlines() if line.strip().startswith("try"))
+        assert KEY not in line
+        answer = report(server, json.loads(line.split("-d '")[1].rstrip("'")))
+        assert answer.status_code == 200
+
+
+def test_wrong_routes_stop_the_start_before_anything_is_served(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.yaml"
+    routes.write_text("version: 1\ndestinations: {}\nrules:\n  - {name: all, to: [billing]}\n")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("harpoon")), "serve", "--port", "0"],
+        env=environment(SCR_ROUTES=str(routes), HARPOON_STATE=str(tmp_path / "state")),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 2
+    assert "routes.yaml:4:22: " in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "state").exists()

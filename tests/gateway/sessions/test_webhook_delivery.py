@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -49,9 +50,14 @@ async def test_two_hundred_and_its_like_are_the_only_yes(status: int) -> None:
     assert await outcome_of(status) is Fate.DELIVERED
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 451])
+@pytest.mark.parametrize("status", [400, 402, 406, 409, 413, 415, 422, 451])
 async def test_what_says_that_the_event_is_not_wanted_is_permanent(status: int) -> None:
     assert await outcome_of(status) == Failed(f"it answered {status}", is_permanent=True)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 407])
+async def test_a_wrong_key_or_address_is_no_events_fault(status: int) -> None:
+    assert await outcome_of(status) == Failed(f"it answered {status}")
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 408, 425, 429, 500, 502, 503, 504])
@@ -63,6 +69,7 @@ async def test_retry_after_is_honoured_and_of_a_busy_receiver_it_holds_for_all()
     assert await outcome_of(500, {"retry-after": "7"}) == Failed("it answered 500", 7 * SECOND)
     assert await outcome_of(429, {"retry-after": "7"}) == Failed("it answered 429", 7 * SECOND, is_down=True)
     assert await outcome_of(503, {"retry-after": "soon"}) == Failed("it answered 503")
+    assert await outcome_of(500, {"retry-after": "999999999"}) == Failed("it answered 500", 86_400 * SECOND)
 
 
 async def test_gone_switches_the_destination_off() -> None:
@@ -115,6 +122,28 @@ async def test_a_receiver_that_never_answers_is_given_up_on() -> None:
         (found,) = await Webhook(settings, transport, SystemClock()).deliver([event(1)])
         assert found == Failed("no answer within 200 ms")
         await transport.aclose()
+
+
+@pytest.mark.parametrize("ending", ["hangs", "breaks"])
+async def test_a_yes_counts_whatever_becomes_of_the_connection_after_it(ending: str) -> None:
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nnever all of it")
+        await writer.drain()
+        if ending == "hangs":
+            await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    transport = ProviderTransport()
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    settings = WebhookSettings(address, (WebhookSecret.from_text(OLD),), timeout_us=300_000)
+    assert list(await Webhook(settings, transport, SystemClock()).deliver([event(1)])) == [Fate.DELIVERED]
+    over.set()
+    await transport.aclose()
+    server.close()
 
 
 def _never() -> tuple[int, dict[str, str]]:

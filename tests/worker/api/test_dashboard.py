@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,16 +14,18 @@ from tests.worker.api.application_kit import Application, application
 from worker.api.dashboard_login import (
     COOKIE,
     COOKIE_S,
-    FREE_FAILURES,
-    FREE_FAILURES_OF_ALL,
-    LONGEST_WAIT_US,
-    MOST_ADDRESSES,
-    LoginThrottle,
     cookie_in,
     cookie_key,
     is_good_cookie,
     is_login,
     new_cookie,
+)
+from worker.login_throttle import (
+    FREE_FAILURES,
+    FREE_FAILURES_OF_ALL,
+    LONGEST_WAIT_US,
+    MOST_ADDRESSES,
+    LoginThrottle,
 )
 from worker.sessions.cursors import claim_in, register_in
 from worker.sessions.settings import SessionsSettings
@@ -253,6 +256,39 @@ def test_guesses_from_many_addresses_are_slowed_too_and_their_notes_are_bounded(
     assert throttle.wait_us("another", 2 * MOST_ADDRESSES + SECOND_US) == 0
     assert len(throttle._failures) <= MOST_ADDRESSES
     assert FREE_FAILURES_OF_ALL > FREE_FAILURES
+    for number in range(2 * MOST_ADDRESSES):
+        throttle.succeeded(f"address {number}")
+    assert len(throttle._known) <= MOST_ADDRESSES
+
+
+def test_strangers_who_guess_do_not_lock_out_who_has_logged_in_before() -> None:
+    throttle = LoginThrottle()
+    throttle.succeeded("the operator's")
+    for number in range(FREE_FAILURES_OF_ALL):
+        throttle.failed(f"address {number}", 0)
+    assert throttle.wait_us("another", 0) == SECOND_US
+    assert throttle.wait_us("the operator's", 0) == 0
+    for _ in range(FREE_FAILURES):
+        throttle.failed("the operator's", 0)
+    assert throttle.wait_us("the operator's", 0) == SECOND_US
+
+
+async def test_guesses_by_http_basic_are_slowed_like_those_at_the_form() -> None:
+    """Both ask for the same password, so that failures of one count for the other."""
+    paths = ["/api/session-completion/recent", "/api/session-completion/metrics", "/metrics"]
+    right = {"authorization": "Basic " + base64.b64encode(f"ops:{LOGIN['password']}".encode()).decode()}
+    async with application(**SET) as harpoon:
+        assert (await harpoon.client.get(f"{ROOT}/metrics", headers=right)).status_code == 200
+        for guess in ("b3BzOndyb25n", "/", "\xe9", "b3Bz", "A" * 2_000):
+            wrong = {"authorization": b"Basic " + guess.encode("latin-1")}
+            assert (await harpoon.client.get(ROOT + paths[0], headers=wrong)).status_code == 401
+        for path in paths:
+            answer = await harpoon.client.get(ROOT + path, headers=right)
+            assert (code(answer), answer.headers["retry-after"]) == ((429, "too_many_logins"), "1")
+        assert code(await log_in(harpoon)) == (429, "too_many_logins")
+        # Who sends no login is not held up by those who guess one.
+        bearer = {"authorization": f"Bearer {TOKEN}"}
+        assert (await harpoon.client.get(ROOT + paths[0], headers=bearer)).status_code == 200
 
 
 async def test_without_a_login_set_it_says_what_to_set() -> None:

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from gateway.adapters.sqlite_sql import SqliteSettings, SqliteSql, open_connection
 from tests.worker.decision_kit import NOW_US
 from worker.sessions.cursors import Claim, claim_in, conserved_in, register_in
-from worker.sessions.destination import Outcome
+from worker.sessions.destination import Fate, Outcome
 from worker.sessions.finishing import Finished, Result, finish_in
 from worker.sessions.retry_schedule import RetrySchedule
 from worker.sessions.spool_capture import Row, accept_in
 from worker.sessions.spool_schema import migrate_spool
 
-LEASE_US = 10_000_000
+SECOND = 1_000_000
+LEASE_US = 10 * SECOND
 SCHEDULE = RetrySchedule(base_us=1_000_000, cap_us=8_000_000, max_attempts=4)
 ALL = 2**32 - 1
 
@@ -74,3 +75,16 @@ class World:
 
 def ids(claim: Claim | None) -> list[int]:
     return [] if claim is None else [taken.id for taken in claim.events]
+
+
+def drain(world: World, seen: list[int]) -> None:
+    """Deliver all there is, noting what was delivered."""
+    for _ in range(20):
+        world.passes(20 * SECOND)
+        claim = world.claim()
+        if claim is None:
+            return
+        outcomes: list[Outcome] = [Fate.NOT_TRIED if one.is_blocked else Fate.DELIVERED for one in claim.events]
+        world.finish(claim, outcomes)
+        seen += [one.id for one, outcome in zip(claim.events, outcomes, strict=True) if outcome is Fate.DELIVERED]
+    raise AssertionError("it never ends")

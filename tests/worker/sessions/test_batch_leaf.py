@@ -14,6 +14,7 @@ from tests.worker.sessions.test_relay import CLOCK, Plane, plane
 from worker.errors import LedgerFault, StateError
 from worker.ledger.merkle import verify_inclusion
 from worker.sessions.batch_leaf import leaf_of, verify_reported
+from worker.sessions.desk import APPEND
 from worker.sessions.ledger_link import with_ledger
 from worker.sessions.reading import CaptureContext, parse_events
 from worker.sessions.relay import ledger_reported
@@ -204,7 +205,7 @@ async def test_erasing_a_person_takes_the_ids_and_the_salt_and_leaves_the_others
         await made.relay.run_once()
         before = await text_of(made, "evt_1")
         salts = await made.state.rows("SELECT salts FROM reported WHERE tenant = 'acme'")
-        assert await erase_from_spool(made.spool, made.state.mediator, "acme", "user", "lovelace") == 2
+        assert await erase_from_spool(made.spool, made.state.mediator, "acme", "user", "lovelace", CLOCK) == 2
         first = await found(made, "evt_1")
         assert (first["event"]["user"]["user_id"], first["event"]["session"]["session_id"]) == ("erased", "erased")
         assert (first["ledger"]["is_erased"], "salt" in first["ledger"]) == (True, False)
@@ -219,13 +220,41 @@ async def test_erasing_a_person_takes_the_ids_and_the_salt_and_leaves_the_others
         assert (await found(made, "evt_4", "beta"))["event"]["user"]["user_id"] == "lovelace"
         assert (await verify_stored(made.state))["ok"]
         # Saying it again finds nothing.
-        assert await erase_from_spool(made.spool, made.state.mediator, "acme", "user", "lovelace") == 0
+        assert await erase_from_spool(made.spool, made.state.mediator, "acme", "user", "lovelace", CLOCK) == 0
+
+
+class _Late:
+    """A state that is given a batch only once somebody was erased."""
+
+    def __init__(self, made: Plane, *, is_over: bool) -> None:
+        self._made = made
+        self._is_over = is_over
+
+    async def sessions(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]:
+        mediator = self._made.state.mediator
+        if act == APPEND and self._is_over:
+            await erase_from_spool(self._made.spool, mediator, "acme", "user", "lovelace", CLOCK)
+        answer = await mediator.sessions(tenant, act, given)
+        if act == APPEND and not self._is_over:
+            await erase_from_spool(self._made.spool, mediator, "acme", "user", "lovelace", CLOCK)
+        return answer
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+async def test_who_is_erased_on_the_way_into_the_ledger_leaves_no_salt_there(is_over: bool) -> None:
+    async with plane() as made:
+        await capture(made, "evt_1")
+        await capture(made, "evt_2", user="grace")
+        await ledger_reported(_Late(made, is_over=is_over), SpoolLedger(made.database, SHA3), CLOCK)
+        assert (await found(made, "evt_1"))["ledger"].get("is_erased")
+        payload = (await batches(made.state))[0]["payload"]
+        verify_reported(SHA3, await text_of(made, "evt_2"), (await found(made, "evt_2"))["ledger"], payload)
 
 
 async def test_erasing_a_session_and_what_is_kept_in_order() -> None:
     async with plane() as made:
         await capture(made, "evt_1")
-        assert await erase_from_spool(made.spool, made.state.mediator, "acme", "session", "s-evt_1") == 1
+        assert await erase_from_spool(made.spool, made.state.mediator, "acme", "session", "s-evt_1", CLOCK) == 1
         await made.relay.run_once()  # ledgered as it is now
         payload = (await batches(made.state))[0]["payload"]
         verify_reported(SHA3, await text_of(made, "evt_1"), (await found(made, "evt_1"))["ledger"], payload)
@@ -238,5 +267,5 @@ async def test_a_person_of_many_events_is_erased_in_several_commits() -> None:
         names = [f"evt_{number}" for number in range(MOST_AT_ONCE + 5)]
         for start in range(0, len(names), 1_000):
             await capture(made, *names[start : start + 1_000])
-        assert await erase_from_spool(made.spool, made.state.mediator, "acme", "user", "lovelace") == len(names)
+        assert await erase_from_spool(made.spool, made.state.mediator, "acme", "user", "lovelace", CLOCK) == len(names)
         assert "lovelace" not in await everything(made)

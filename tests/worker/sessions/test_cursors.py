@@ -9,16 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worker.sessions.spool_kit import LEASE_US, World, ids
+from tests.worker.sessions.spool_kit import LEASE_US, SECOND, World, drain, ids
 from worker.sessions.cursors import due_in, register_in, release_in, renew_in, switch_on_in
 from worker.sessions.dead_letters import dead_letters_in, drop_in, replay_in
 from worker.sessions.destination import Failed, Fate, Outcome
-from worker.sessions.spool_retention import erase_in, forget_in
 
 OK, SKIP, LEFT = Fate.DELIVERED, Fate.SKIPPED, Fate.NOT_TRIED
 BAD, DOWN = Failed("it answered 500"), Failed("nobody there", is_down=True)
 NEVER, GONE = Failed("it answered 422", is_permanent=True), Failed("it answered 410", is_gone=True)
-SECOND = 1_000_000
 
 
 def test_events_are_claimed_in_the_order_of_capture_and_gone_once_delivered() -> None:
@@ -243,47 +241,6 @@ def test_a_dropped_dead_letter_counts_as_skipped() -> None:
     assert world.numbers() == (0, 1, 0, 0, 0)
 
 
-def test_events_go_once_every_destination_that_is_on_has_them_and_they_are_old() -> None:
-    world = World(["billing", "left"])
-    world.capture("a", "a", "b")
-    with world.transaction() as sql:
-        register_in(sql, ["billing"])
-        sql.execute("UPDATE ledgering SET position = 3")
-    claim = world.claim(most=2)
-    assert claim is not None
-    world.finish(claim, [OK, OK])
-    with world.transaction() as sql:
-        assert forget_in(sql, world.now_us, world.now_us) == 0
-        assert forget_in(sql, world.now_us + 1, world.now_us) == 2
-        assert forget_in(sql, world.now_us + 1, world.now_us) == 0
-    assert world.numbers() == (2, 0, 1, 0, 0)
-    assert world.numbers("left") == (0, 2, 1, 0, 0)
-
-
-def test_a_dead_letter_keeps_its_event_whatever_the_retention() -> None:
-    world = World()
-    world.capture("a", "b")
-    claim = world.claim()
-    assert claim is not None
-    world.finish(claim, [NEVER, OK])
-    with world.transaction() as sql:
-        sql.execute("UPDATE ledgering SET position = 2")
-        assert forget_in(sql, world.now_us + 1, world.now_us) == 0
-        assert drop_in(sql) == 1
-        assert forget_in(sql, world.now_us + 1, world.now_us) == 2
-
-
-def test_what_is_erased_while_it_is_delivered_is_accounted_for_once() -> None:
-    world = World()
-    world.capture("a", "b")
-    claim = world.claim()
-    assert claim is not None
-    with world.transaction() as sql:
-        erase_in(sql, "acme")
-    world.finish(claim, [OK, NEVER])
-    assert world.numbers() == (0, 2, 0, 0, 0)
-
-
 OUTCOMES: tuple[Outcome, ...] = (OK, SKIP, LEFT, BAD, DOWN, NEVER)
 
 
@@ -300,7 +257,7 @@ def test_every_batch_of_three_keeps_order_and_account(keys: str) -> None:
         world.finish(claim, given)
         world.numbers()
         seen = [number for number, outcome in zip((1, 2, 3), given, strict=True) if outcome is OK]
-        _drain(world, seen, keys)
+        drain(world, seen)
         delivered, _, pending, parked, _ = world.numbers()
         assert (pending, parked) == (0, 0)
         assert delivered == len(seen) == len(set(seen))
@@ -317,18 +274,6 @@ def _is_honest(keys: str, outcomes: list[Outcome]) -> bool:
         if stays and any(one is not LEFT for one in behind):
             return False
     return True
-
-
-def _drain(world: World, seen: list[int], keys: str) -> None:
-    for _ in range(20):
-        world.passes(20 * SECOND)
-        claim = world.claim()
-        if claim is None:
-            return
-        outcomes: list[Outcome] = [LEFT if one.is_blocked else OK for one in claim.events]
-        world.finish(claim, outcomes)
-        seen += [one.id for one, outcome in zip(claim.events, outcomes, strict=True) if outcome is OK]
-    raise AssertionError("it never ends")
 
 
 @settings(max_examples=60, deadline=None)

@@ -75,9 +75,9 @@ class Bench:
         self.routes = routes or everything_to(tuple(destinations))
         self.deliverer = self.another("me", destinations)
 
-    def another(self, holder: str, destinations: dict[str, Destination]) -> Deliverer:
+    def another(self, holder: str, destinations: dict[str, Destination], clock: SystemClock = CLOCK) -> Deliverer:
         return Deliverer(
-            *(self.database, destinations, self.routes, CLOCK, SystemIds(), holder),
+            *(self.database, destinations, self.routes, clock, SystemIds(), holder),
             schedules=dict.fromkeys(destinations, AT_ONCE),
             settings=DeliverySettings(batch=7, poll_us=5_000, stop_us=200_000),
         )
@@ -311,3 +311,55 @@ async def test_destinations_and_routes_are_replaced_without_losing_the_place() -
         await world.capture(2)
         await world.deliverer.run_once()
         assert (first.ids, second.ids) == (["evt_1"], ["evt_2"])
+
+
+class MovedClock(SystemClock):
+    """The system's, with a wall clock that somebody sets."""
+
+    moved_us = 0
+
+    def now_us(self) -> int:
+        return super().now_us() + self.moved_us
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_clock_that_is_set_back_makes_nobody_wait_for_the_time_it_was(is_restarted: bool) -> None:
+    clock, hook = MovedClock(), Memory(lambda shaped: Failed("it answered 500", retry_after_us=60_000_000))
+    async with bench(hook=hook) as world:
+        world.deliverer = world.another("me", {"hook": hook}, clock)
+        await world.capture(*range(3))
+        await world.deliverer.run_once()
+        hook.judge = lambda shaped: Fate.DELIVERED
+        await world.deliverer.run_once()
+        assert hook.got == []
+        clock.moved_us = -3 * 86_400_000_000
+        if is_restarted:
+            world.deliverer = world.another("me too", {"hook": hook}, clock)
+            await world.deliverer.open(alone=True)
+        await world.deliverer.run_once()
+        assert hook.ids == ["evt_0", "evt_1", "evt_2"]
+
+
+async def test_routes_that_the_spool_does_not_take_leave_those_before_in_use() -> None:
+    is_full = False
+
+    def refuse(_sql: Sql) -> None:
+        if is_full:
+            raise StateError("the disk is full")
+
+    database = SqliteDatabase(":memory:", commit_listener=refuse)
+    await database.open()
+    billing, audit = Memory(), Memory()
+    world = Bench(database, {"billing": billing}, None)
+    await world.spool.open()
+    await world.deliverer.open()
+    is_full = True
+    with pytest.raises(StateError):
+        await world.deliverer.use({"audit": audit}, everything_to(("audit",)), {})
+    is_full = False
+    await world.capture(1)
+    await world.deliverer.run_once()
+    assert billing.ids == ["evt_1"]
+    assert not billing.is_closed
+    await world.deliverer.close()
+    await database.close()

@@ -16,8 +16,8 @@ from gateway.adapters.host import SystemClock, SystemIds
 from tests.worker.decision_kit import ALPHA, NOW_US, SECOND_US, World, config, facts, hasher, settlement, world
 from worker.admission import Attempt
 from worker.sessions.completed import to_text
-from worker.sessions.event import Session, event_id, rfc3339, session_completed
-from worker.sessions.reading import CaptureContext, read_event
+from worker.sessions.event import CORRECTION_SUFFIX, Session, event_id, is_own_id, rfc3339, session_completed
+from worker.sessions.reading import CaptureContext, new_event_id, read_event
 
 DECISION = f"{1:032x}"
 
@@ -33,6 +33,14 @@ async def emitted(state: World, **changes: Any) -> dict[str, Any]:
     await state.mediator.settle(settlement())
     (event,) = await state.events()
     return event
+
+
+def test_the_ids_of_our_own_sessions_are_known_from_those_that_others_mint() -> None:
+    own = event_id(SystemIds().new("dec"), 3)
+    assert is_own_id(own)
+    assert is_own_id(own + CORRECTION_SUFFIX)
+    others = (new_event_id(CaptureContext("acme", SystemIds(), SystemClock())), "evt_1", f"{own}_", f"x{own}", own[:-2])
+    assert not any(map(is_own_id, others))
 
 
 async def test_the_event_of_a_settled_session(state: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from worker.sessions.outbox import Completion, delivered
 from worker.sessions.reading import CaptureContext, read_event
 from worker.sessions.relay import MOST_ENTRIES, Relay, push_outbox
 from worker.sessions.spool import Spool
+from worker.sessions.spool_erasure import erase_from_spool
 from worker.sessions.spool_ledger import SpoolLedger
 
 CAPPED = config(default_cap=10**9)
@@ -183,6 +185,63 @@ async def test_who_was_erased_before_the_relay_is_delivered_without_names() -> N
         (event,) = await made.events()
         assert event["user"]["user_id"].startswith("salted:")
         assert event["session"]["session_id"].startswith("salted:")
+
+
+class _Slow:
+    """A spool that hangs in the middle of being given something, until it is told to go on."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self.has_begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def accept(self, tenant: str, texts: list[tuple[str, str, str]], now_us: int) -> int:
+        self.has_begun.set()
+        await self.go_on.wait()
+        return await self._spool.accept(tenant, texts, now_us)
+
+
+async def test_who_is_erased_while_the_relay_has_the_names_in_hand_is_not_brought_back() -> None:
+    async with plane() as made:
+        await made.serve(session_id="s", user_id="lovelace")
+        slow = _Slow(made.spool)
+        relaying = asyncio.create_task(push_outbox(made.state.mediator, slow, "acme", CLOCK))
+        await slow.has_begun.wait()
+        await erase(made.state, "lovelace")
+        await erase_from_spool(made.spool, made.state.mediator, "acme", "user", "lovelace", CLOCK)
+        slow.go_on.set()
+        await relaying
+        (event,) = await made.events()
+        assert event["user"]["user_id"].startswith("salted:")
+        assert event["session"]["session_id"].startswith("salted:")
+
+
+class _Poisoned:
+    """A state in which one tenant's log can't be read."""
+
+    def __init__(self, mediator: Mediator, tenant: str) -> None:
+        self._mediator = mediator
+        self._tenant = tenant
+
+    async def sessions(self, tenant: str, act: str, given: dict[str, Any]) -> dict[str, Any]:
+        if tenant == self._tenant:
+            raise ValueError("no JSON")
+        return await self._mediator.sessions(tenant, act, given)
+
+
+async def test_a_tenant_whose_log_can_t_be_read_holds_up_no_other_nor_what_was_reported() -> None:
+    async with plane() as made:
+        await made.serve(1)
+        await made.serve(2, tenant="beta")
+        reported = read_event(
+            {"session_id": "s", "usage": {"total_tokens": 1}}, CaptureContext("c", SystemIds(), CLOCK)
+        )
+        await made.spool.capture("c", [reported], NOW_US)
+        poisoned = _Poisoned(made.state.mediator, "acme")
+        relay = Relay(poisoned, made.spool, SpoolLedger(made.database, hasher()), CLOCK)
+        with pytest.raises(ValueError, match="no JSON"):
+            await relay.run_once()
+        assert len(await made.events("beta")) == 1
+        assert await made.state.rows("SELECT tenant, first_id FROM reported") == [("c", 1)]
 
 
 NAMES = st.text(min_size=1, max_size=12) | st.sampled_from(

@@ -70,6 +70,7 @@ def test_the_first_rule_that_names_a_destination_decides_for_it() -> None:
     compiled = routes(
         {"to": ["billing"], "transform": [{"drop": ["metadata"]}], "retention_days": 7},
         {"to": ["audit", "billing"], "transform": [{"redact": ["user"]}]},
+        destinations={"billing": {"type": "sqlite"}, "audit": None},
     )
     first, second = route(compiled, EVENT)
     assert (first.destination, first.rule, first.transforms) == ("billing", "rule 0", (Drop((("metadata",),)),))
@@ -100,8 +101,13 @@ def test_a_destinations_own_transforms_come_last_and_its_retention_is_the_defaul
         {"to": ["billing"], "transform": [{"rename": {"user.user_id": "who"}}]},
         {"to": ["audit"], "retention_days": 1},
         destinations={
-            "billing": {"transform": [{"redact": ["who"]}], "retention_days": 365, "party": "finance"},
-            "audit": {"retention_days": 2555},
+            "billing": {
+                "transform": [{"redact": ["who"]}],
+                "type": "sqlite",
+                "retention_days": 365,
+                "party": "finance",
+            },
+            "audit": {"type": "sqlite", "retention_days": 2555},
         },
     )
     billing, audit = route(compiled, EVENT)
@@ -169,6 +175,7 @@ REFUSED = [
     ("rules[0].sample", "from 0 to 1", with_rule(sample=Decimal("0.0000001"))),
     ("rules[0].sample", "from 0 to 1", with_rule(sample=True)),
     ("rules[0].retention_days", "whole number of days", with_rule(retention_days=0)),
+    ("rules[0].retention_days", "billing is of the type jsonl, which drops nothing", with_rule(retention_days=3)),
     ("rules[0].retention_days", "whole number of days", with_rule(retention_days=Decimal("1.5"))),
     ("rules[0].match", "must be a section", with_rule(match=["usage.model"])),
     ("rules[0].match.usage.total_token", "did you mean usage.total_tokens?", with_rule(match={"usage.total_token": 1})),

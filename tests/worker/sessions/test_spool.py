@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator
 
@@ -9,11 +10,12 @@ import pytest
 
 from gateway.adapters.sqlite_database import SqliteDatabase
 from tests.worker.decision_kit import NOW_US
-from tests.worker.sessions.session_kit import FULL, captured, changed
+from tests.worker.sessions.session_kit import FULL, CountingIds, StandingClock, captured, changed
 from worker.errors import StateError
 from worker.ports import Sql
-from worker.sessions.cursors import register_in
+from worker.sessions.cursors import NOT_NAMED, register_in
 from worker.sessions.partition import partition_key
+from worker.sessions.reading import CaptureContext, read_event
 from worker.sessions.spool import EventConflict, Spool, SpoolFull
 from worker.sessions.spool_capture import spool_key
 
@@ -97,6 +99,60 @@ async def test_ids_have_no_gaps_whatever_was_sent_again(spool: Spool, database: 
         known += [f"e{turn}", f"f{turn}"]
     rows = await database.transact(lambda sql: sql.execute("SELECT id FROM event ORDER BY id"))
     assert [row[0] for row in rows] == list(range(1, 41))
+
+
+async def test_what_is_parked_waits_too_and_a_dead_letter_does_not(spool: Spool, database: SqliteDatabase) -> None:
+    await keep(spool, *[f"e{number}" for number in range(48)])
+    await take(database, 48)
+    for table, due in (("parked", "due_us"), ("dead_letter", "at_us")):
+        key = ("key, ", "'k', ") if table == "parked" else ("", "")
+        statement = (
+            f"INSERT INTO {table} (destination, id, {key[0]}failures, {due}, reason)"
+            f" SELECT 'billing', id, {key[1]}1, 0, 'x' FROM event WHERE id <= 24"
+        )
+        await database.transact(lambda sql, statement=statement: sql.execute(statement))  # type: ignore[misc]
+    assert (await spool.figures(None, NOW_US))["waiting"] == 24
+    assert await keep(spool, *[f"f{number}" for number in range(26)]) == 26
+    with pytest.raises(SpoolFull):
+        await keep(spool, "g")
+    await database.transact(lambda sql: sql.execute("UPDATE destination SET off = 'it answered 410'"))
+    with pytest.raises(SpoolFull):
+        await keep(spool, "g")
+    assert (await spool.figures(None, NOW_US))["waiting"] == 50
+    await database.transact(lambda sql: sql.execute("UPDATE destination SET off = ?", NOT_NAMED))
+    assert await keep(spool, "g") == 1
+
+
+async def test_a_destination_that_begins_in_an_emptied_spool_has_nothing_waiting(database: SqliteDatabase) -> None:
+    spool = Spool(database, max_pending=3)
+    await spool.open()
+    for number in range(9):
+        await keep(spool, f"e{number}")
+    await spool.forget(NOW_US + 1, NOW_US + 1)
+    await database.transact(lambda sql: register_in(sql, ["billing"]))
+    assert await keep(spool, "f1", "f2") == 2
+    assert (await spool.figures(None, NOW_US))["waiting"] == 2
+    assert await keep(spool, "f3") == 1
+
+
+@pytest.mark.parametrize("said", [5, [5], [None, ["user"]], {"a": 1}, ["usage.total_tokens"], ["session.session_id"]])
+async def test_whatever_a_reporter_says_was_assumed_another_event_is_another(spool: Spool, said: object) -> None:
+    event = changed("metadata.assumed_fields", said, changed("event_id", "e1"))
+    await spool.capture("acme", [captured(event)], NOW_US)
+    for path, value in (("usage.total_tokens", None), ("session.session_id", "other")):
+        other = changed("usage", {"total_tokens": 7}, event) if value is None else changed(path, value, event)
+        with pytest.raises(EventConflict):
+            await spool.capture("acme", [captured(other)], NOW_US + 1)
+    assert (await spool.capture("acme", [captured(event)], NOW_US + 1)).fresh == 0
+
+
+async def test_all_that_a_capture_assumes_may_be_another_at_a_retry(spool: Spool) -> None:
+    event = {"event_id": "e1", "session_id": "s", "usage": {"total_tokens": 7}}
+    for later_us, fresh in ((0, 1), (5_000_000, 0)):
+        context = CaptureContext("acme", CountingIds(), StandingClock(NOW_US + later_us))
+        read = read_event(event, context)
+        assert len(json.loads(read.metadata)["assumed_fields"]) == 6
+        assert (await spool.capture("acme", [read], NOW_US + later_us)).fresh == fresh
 
 
 async def test_our_own_events_are_taken_even_when_it_is_full(spool: Spool) -> None:

@@ -32,7 +32,7 @@ def paths() -> Plain:
     )
     text: Plain = {"type": "string", "description": "Prometheus' text format 0.0.4"}
     page: Plain = {"description": "The counts of this process.", "content": {"text/plain": {"schema": text}}}
-    metrics = operation("metrics", "Counts for Prometheus", {"200": page, **errors(401, 403, 500)})
+    metrics = operation("metrics", "Counts for Prometheus", {"200": page, **errors(401, 403, 429, 500)})
     description = operation(
         "openapi", "This description", {"200": answer("OpenAPI 3.1.", ANY_OBJECT, ()), **errors(403, 500)}, is_open=True
     )
@@ -59,6 +59,7 @@ def schemas() -> Plain:
         "events_captured_last_minute": NULLABLE_COUNT,
         "average_latency_ms": {"type": ["number", "null"], "minimum": 0},
         "destinations_reachable": NULLABLE_COUNT,
+        "routes_refused": BOOLEAN,
     }
     detailed: Plain = {
         "uptime_s": COUNT,

@@ -56,7 +56,7 @@ def paths() -> Plain:
     find = operation(
         "findSession",
         "One session of yours, and where it was delivered",
-        {"200": answer("The event.", ref("FoundSession")), **errors(400, 401, 403, 404, 500, 501, 503)},
+        {"200": answer("The event.", ref("FoundSession")), **errors(400, 401, 403, 404, 429, 500, 501, 503)},
         parameters=[in_path("event_id", STRING, "as the capture answered it")],
     )
     recent = operation(
@@ -64,14 +64,14 @@ def paths() -> Plain:
         "Your latest sessions, the newest first",
         {
             "200": answer("The events.", record({"events": list_of(ref("KeptSession"))})),
-            **errors(400, 401, 403, 500, 501, 503),
+            **errors(400, 401, 403, 429, 500, 501, 503),
         },
         parameters=[query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_RECENT}, "how many; 50 if absent")],
     )
     figures = operation(
         "sessionFigures",
         "How many sessions were captured and delivered, and how fast",
-        {"200": answer("The figures.", ref("SessionFigures")), **errors(400, 401, 403, 500, 501, 503)},
+        {"200": answer("The figures.", ref("SessionFigures")), **errors(400, 401, 403, 429, 500, 501, 503)},
     )
     schema = operation(
         "sessionSchema",

@@ -1,8 +1,9 @@
 """Webhooks: each event is one POST, signed as Standard Webhooks says, plain or in a CloudEvents envelope.
 
-2xx is the only yes. What says that the event is not wanted (4xx) is permanent; 408, 425, 429, redirects and 5xx are
-tried again, after `retry-after` if that is told; 410 switches the destination off. Keys are served side by side, the
-events of one key one after another.
+2xx is the only yes, whatever becomes of the connection after it. What says that the event is not wanted (4xx) is
+permanent. Redirects, 5xx, 408, 425 and 429 are tried again, after `retry-after` if that is told; and so is what says
+that the address or the key is wrong (401, 403, 404, 405, 407), because that is no event's fault. 410 switches the
+destination off. Keys are served side by side, the events of one key one after another.
 
 Sources: Standard Webhooks, "Deliverability and reliability"; RFC 9110 section 10.2.3; CloudEvents HTTP binding 1.0.2.
 """
@@ -26,10 +27,13 @@ from worker.upstream.retry import asked_wait_us
 PLAIN, BINARY, STRUCTURED = "event", "cloudevents-binary", "cloudevents"
 FORMATS: Final = (PLAIN, STRUCTURED, BINARY)
 _USER_AGENT: Final = "harpoon-sessions"
-_AGAIN: Final = frozenset({408, 425, 429})
+_AGAIN: Final = frozenset({401, 403, 404, 405, 407, 408, 425, 429})
 _GONE: Final = 410
 _BUSY: Final = frozenset({429, 503})
 _MAX_ANSWER_BYTES: Final = 64 * 1024
+_DRAIN_US: Final = 1_000_000
+#: Whoever asks for more patience than a day is asked again after that.
+MAX_WAIT_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +88,16 @@ class Webhook:
         request = httpx.Request("POST", self._url, headers=headers, content=message.body)
         try:
             async with self._clock.timeout(settings.timeout_us):
-                return await self._answered(request)
+                response = await self._transport.handle_async_request(request)
         except TimeoutError:
             return Failed(f"no answer within {settings.timeout_us // 1_000} ms")
         except (NotSent, NotSentInTime) as problem:
             return Failed(f"nobody could be connected to: {problem}", is_down=True)
         except httpx.TransportError as problem:
             return Failed(f"the connection failed: {type(problem).__name__}")
+        outcome = self._judged(response)
+        await self._end(response)
+        return outcome
 
     def _message(self, shaped: Shaped) -> Message:
         settings = self._settings
@@ -100,20 +107,22 @@ class Webhook:
         event = CloudEvent(shaped.event_id, source, shaped.tenant, timestamp_of(shaped), shaped.text)
         return structured(event) if settings.format == STRUCTURED else binary(event)
 
-    async def _answered(self, request: httpx.Request) -> Outcome:
-        response = await self._transport.handle_async_request(request)
+    async def _end(self, response: httpx.Response) -> None:
+        """Read the answer to its end, so that the connection can be used again; its status alone counts."""
         try:
-            outcome = self._judged(response)
-            await _drained(response)
+            async with self._clock.timeout(_DRAIN_US):
+                await _drained(response)
+        except (TimeoutError, httpx.TransportError):
+            pass
         finally:
             await response.aclose()
-        return outcome
 
     def _judged(self, response: httpx.Response) -> Outcome:
         status = response.status_code
         if 200 <= status < 300:
             return Fate.DELIVERED
         asked_us = asked_wait_us(response.headers.get("retry-after", ""), self._clock.now_us()) or 0
+        asked_us = min(asked_us, MAX_WAIT_US)
         if status == _GONE:
             return Failed("it answered 410: it wants no more events", is_gone=True)
         if 400 <= status < 500 and status not in _AGAIN:
@@ -122,13 +131,9 @@ class Webhook:
 
 
 async def _drained(response: httpx.Response) -> None:
-    """Read the answer to its end, so that the connection can be used again; of a long one only the beginning."""
+    """Of a long answer only the beginning. Raises: httpx.TransportError."""
     size = 0
-    try:
-        async for part in response.aiter_raw():
-            size += len(part)
-            if size > _MAX_ANSWER_BYTES:
-                return
-    except httpx.TransportError:
-        # The status has come, and it alone counts.
-        return
+    async for part in response.aiter_raw():
+        size += len(part)
+        if size > _MAX_ANSWER_BYTES:
+            return

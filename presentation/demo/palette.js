@@ -110,7 +110,11 @@ export class Palette {
     const item = this.#shown[at];
     if (!item) return;
     // Closed first: focus goes back to where it was, and the command may move it from there.
-    if (!item.staysOpen) this.close();
+    if (item.staysOpen) {
+      // What it offers may take a moment to come; until then a second Enter must not run it again.
+      this.#items = this.#shown = [];
+      fill(this.#list, el("li", { class: "muted", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "One moment…"));
+    } else this.close();
     item.run();
   }
 }

@@ -130,6 +130,7 @@ def test_a_turn_that_was_not_listened_to_is_told_to_its_end_when_it_is_shown(rea
     demo.open_palette()
     demo.page.keyboard.type("replay")
     demo.page.keyboard.press("Enter")
+    expect(demo.at("#palette-input")).to_have_attribute("placeholder", "Which decision?")
     demo.page.keyboard.press("ArrowDown")
     demo.page.keyboard.press("Enter")
     expect(demo.at("#execution-id")).not_to_have_attribute("title", running or "")
